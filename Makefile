@@ -1,0 +1,59 @@
+# Everything that is done with this book. `make` lists the commands.
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv/bin
+PY := $(VENV)/python
+TOOLS := book/tools
+
+# One thread a process: the numbers are the same on every machine, and two processes do not fight for the cores.
+export OMP_NUM_THREADS ?= 1
+export MPLBACKEND ?= agg
+export PYTHONUTF8 := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help book serve run full test lint repository lock clean environment
+
+help: ## list these commands
+	@echo "make COMMAND [SETTING=value ...]"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+
+book: environment ## build the site into _build/html, chapters whose inputs changed re-executed first (FORCE=1: all of them)
+	@$(PY) $(TOOLS)/execute.py $(if $(FORCE),--all)
+	@$(PY) $(TOOLS)/build_site.py
+
+serve: ## open the built site in the browser (PORT=8000)
+	@test -f _build/html/index.html || { echo "book: there is no site yet; run: make book"; exit 1; }
+	@echo "book: http://localhost:$(PORT)/ (Ctrl-C stops)"
+	@(sleep 1; $(PYTHON) -m webbrowser -t http://localhost:$(PORT)/ >/dev/null 2>&1 || true) &
+	@$(PYTHON) -m http.server $(PORT) --bind localhost --directory _build/html
+
+run: environment ## re-execute one chapter in place with the fast preset (CHAPTER=06)
+	@$(PY) $(TOOLS)/execute.py --chapter "$(CHAPTER)"
+
+full: environment ## run one chapter with the full preset and record it (CHAPTER=06 [PARAMS="effort=0.1 seed=0"] [FRESH=1])
+	@$(PY) $(TOOLS)/full.py --chapter "$(CHAPTER)" $(if $(FRESH),--fresh) -- $(PARAMS)
+
+# What follows -n: one file's tests stay in one process, for the cells of a notebook need each other.
+test: environment ## run every check: style, unit tests, notebooks (strict), the built book in a browser
+	@echo "book: style (ruff)"
+	@$(PY) -m ruff check .
+	@$(PY) $(TOOLS)/build_site.py --if-changed
+	@echo "book: unit tests, the built book, and every notebook compared with its committed outputs"
+	@env -u GPCORE_RECORD -u GPCORE_CHECKPOINTS GPCORE_PROGRESS=0 $(PY) -m pytest tests notebooks \
+		-n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg \
+		--nbval-cell-timeout 240 --durations=15 $(ARGS)
+
+repository: environment ## write the repository's address everywhere (URL=https://github.com/owner/name)
+	@$(PY) $(TOOLS)/repository.py "$(URL)"
+
+lock: environment ## write requirements.lock from .venv as it stands
+	@$(PY) $(TOOLS)/lock.py
+
+clean: ## delete what was built (.venv stays)
+	rm -rf _build .hypothesis gpcore.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+environment:
+	@command -v $(PYTHON) >/dev/null || { echo "book: $(PYTHON) was not found; Python 3.11 or newer is needed"; exit 1; }
+	@$(PYTHON) $(TOOLS)/environment.py

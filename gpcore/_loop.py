@@ -1,0 +1,95 @@
+"""What every training loop needs: devices, seeds, optimisers, progress, divergence, many seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+OPTIMIZERS = ("adam", "rmsprop", "sgd")
+
+
+class TrainingDiverged(FloatingPointError):
+    """A loss, norm or gradient stopped being finite.
+
+    Attributes:
+        step: the step at which it happened, counted from 0.
+        history: everything logged before it.
+    """
+
+    def __init__(self, message: str, step: int, history):
+        super().__init__(message)
+        self.step, self.history = step, history
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """Return the device meant by ``"auto"`` (the first GPU, else the CPU) or by a device's own name."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device must be 'auto' or 'cpu' on this machine: 'cuda' was asked for and none is available")
+    return device
+
+
+def seeded(seed: int, build: Callable[[], nn.Module]) -> nn.Module:
+    """Return ``build()`` with initial weights drawn from ``seed``, the global random state left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would reseed every GPU as well, outside what fork_rng restores.
+        torch.default_generator.manual_seed(seed)
+        return build()
+
+
+def make_optimizer(name: str, parameters: Iterable[Tensor], lr: float, betas: tuple[float, float]):
+    """Return Adam (fused, the fastest on CPU and GPU alike), RMSprop or plain SGD without momentum."""
+    parameters = list(parameters)
+    if name == "adam":
+        return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True)
+    return {"rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}[name](parameters, lr=lr)
+
+
+def check_finite(name: str, value: float) -> float:
+    """Return ``value``, or raise ``FloatingPointError`` that names the quantity."""
+    if not math.isfinite(value):
+        raise FloatingPointError(f"{name} is {value}")
+    return value
+
+
+def fingerprint(config) -> str:
+    """Return a digest of a configuration: settings by value, tensors by content, functions by name."""
+
+    def text(value) -> str:
+        if isinstance(value, Tensor):
+            return hashlib.sha256(value.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+        return getattr(value, "__qualname__", repr(value))
+
+    fields = ((f.name, getattr(config, f.name)) for f in dataclasses.fields(config))
+    described = "\n".join(f"{name}={text(value)}" for name, value in fields)
+    return hashlib.sha256(described.encode()).hexdigest()[:16]
+
+
+def progress_bar(steps: int, start: int, description: str) -> tqdm:
+    """Return a progress bar on stderr; the environment variable ``GPCORE_PROGRESS=0`` switches it off."""
+    off = os.environ.get("GPCORE_PROGRESS") == "0"
+    return tqdm(total=steps, initial=start, desc=description, disable=off, leave=False, mininterval=0.5)
+
+
+def run_seeds(train: Callable, config, seeds: Iterable[int], resume: Path | None) -> list:
+    """Run ``train`` once a seed; a seed that diverges gives the history up to there and stops no other."""
+    histories = []
+    for seed in seeds:
+        path = None if resume is None else Path(resume).with_name(f"{Path(resume).name}-seed{seed}")
+        try:
+            histories.append(train(dataclasses.replace(config, seed=seed), resume=path))
+        except TrainingDiverged as diverged:
+            histories.append(diverged.history)
+    if not histories:
+        raise ValueError("seeds must name at least one seed, got none")
+    return histories

@@ -1,0 +1,137 @@
+"""What a training run depends on, and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from . import _checks
+from ._loop import OPTIMIZERS
+from .losses import LOSSES
+from .scaling import SCALERS
+
+CONSTRAINTS = ("none", "clip", "gp", "r1", "r2", "r1_r2", "dragan", "spectral_norm", "gradient_normalization")
+
+
+@dataclass(frozen=True, eq=False)
+class Config:
+    """Everything that a run depends on.
+
+    Attributes:
+        data: a name of ``gpcore.data.SAMPLERS`` or a tensor of samples ``(M, ...)`` drawn from with replacement.
+        loss: a name of ``LOSSES``.
+        constraint: what is done to the critic, a name of ``CONSTRAINTS``, or your own function
+            ``(critic, real, fake) -> penalty`` whose scalar is added to the critic's loss.
+        weight: weight of the penalty (``gp``, ``r1``, ``r2``, ``r1_r2``, ``dragan``).
+        target: the norm that ``gp`` and ``dragan`` pull towards.
+        one_sided: ``gp`` only: penalise norms above the target alone.
+        clip: the bound c of weight clipping; applied at the start and after every critic step.
+        scaling: gradient norm scaling of critic and generator, a name of ``gpcore.scaling.SCALERS``.
+        threshold: its threshold (see :func:`gpcore.make_scaler`).
+        steps: generator steps.
+        n_critic: critic steps a generator step.
+        optimizer: ``"adam" | "rmsprop" | "sgd"``.
+        betas: Adam's; WGAN-GP's Algorithm 1 has (0, 0.9), its released code (0.5, 0.9).
+        noise_dim: dimension of the generator's Gaussian input.
+        width, depth, activation: of both MLPs, which serve 2-D data.
+        critic, generator: functions without arguments that build other networks.
+        log_every, eval_every: in generator steps; the last step is always logged and evaluated.
+        eval_samples: generated samples given to ``evaluate``.
+        checkpoint_every: generator steps between checkpoints, where ``resume`` names a file.
+        precision: ``"float32"`` or ``"bf16"``. Under bf16 the networks' forward passes run in autocast; the penalty
+            and the weights stay in float32, because a norm squared and compared with 1 has no digits to spare.
+        device: ``"auto"``, or a device's name.
+    """
+
+    data: str | Tensor = "8_gaussians"
+    loss: str = "wasserstein"
+    constraint: str | Callable[[nn.Module, Tensor, Tensor], Tensor] = "gp"
+    weight: float = 10.0
+    target: float = 1.0
+    one_sided: bool = False
+    clip: float = 0.01
+    scaling: str = "none"
+    threshold: float = 1.0
+    steps: int = 1000
+    n_critic: int = 5
+    batch_size: int = 256
+    optimizer: str = "adam"
+    lr_critic: float = 1e-4
+    lr_generator: float = 1e-4
+    betas: tuple[float, float] = (0.5, 0.9)
+    noise_dim: int = 2
+    width: int = 128
+    depth: int = 3
+    activation: str = "relu"
+    critic: Callable[[], nn.Module] | None = None
+    generator: Callable[[], nn.Module] | None = None
+    log_every: int = 10
+    eval_every: int = 100
+    eval_samples: int = 1000
+    checkpoint_every: int = 500
+    precision: str = "float32"
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self):
+        _checks.one_of("loss", self.loss, LOSSES)
+        if not callable(self.constraint):
+            _checks.one_of("constraint", self.constraint, CONSTRAINTS)
+        _checks.one_of("scaling", self.scaling, SCALERS)
+        _checks.one_of("optimizer", self.optimizer, OPTIMIZERS)
+        _checks.one_of("precision", self.precision, ("float32", "bf16"))
+        for name in ("weight", "target"):
+            _checks.non_negative(name, getattr(self, name))
+        for name in ("clip", "threshold", "lr_critic", "lr_generator"):
+            _checks.positive(name, getattr(self, name))
+        for name in ("steps", "n_critic", "batch_size", "log_every", "eval_every", "checkpoint_every"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+
+
+@dataclass
+class History:
+    """What one run logged; lists run along ``step`` (scores along ``score_step``).
+
+    ``critic_norm`` and ``generator_norm`` are norms of the parameters' gradients before scaling, the ``_scaled`` ones
+    after it. ``input_norm`` is the mean norm of the critic's gradient with respect to its input at random
+    interpolates, for every constraint, so that runs can be compared.
+    """
+
+    seed: int
+    step: list[int] = field(default_factory=list)
+    critic_loss: list[float] = field(default_factory=list)
+    generator_loss: list[float] = field(default_factory=list)
+    penalty: list[float] = field(default_factory=list)
+    input_norm: list[float] = field(default_factory=list)
+    critic_norm: list[float] = field(default_factory=list)
+    critic_norm_scaled: list[float] = field(default_factory=list)
+    generator_norm: list[float] = field(default_factory=list)
+    generator_norm_scaled: list[float] = field(default_factory=list)
+    score_step: list[int] = field(default_factory=list)
+    scores: dict[str, list[float]] = field(default_factory=dict)
+    diverged_at: int | None = None
+    critic: nn.Module | None = None
+    generator: nn.Module | None = None
+    noise_dim: int = 2
+
+    def sample(self, n: int, seed: int = 0) -> Tensor:
+        """Return ``n`` generated samples ``(n, ...)``, from noise drawn with ``seed``."""
+        device = next(self.generator.parameters()).device
+        noise = torch.randn(n, self.noise_dim, generator=torch.Generator().manual_seed(seed)).to(device)
+        with torch.no_grad():
+            return self.generator(noise)
+
+
+def stack(histories: Iterable[History], name: str) -> np.ndarray:
+    """Return the series ``name`` (a field, or a score's name) of S runs as ``(S, T)``, NaN after a divergence."""
+    rows = [h.scores[name] if name in h.scores else getattr(h, name) for h in histories]
+    table = np.full((len(rows), max(map(len, rows))), np.nan)
+    for row, values in zip(table, rows, strict=True):
+        row[: len(values)] = values
+    return table

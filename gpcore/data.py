@@ -1,0 +1,174 @@
+"""Toy distributions, real digits, and sequences, drawn from generators that the caller seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from . import _checks
+
+Rng = torch.Generator
+
+
+def _normal(shape: tuple[int, ...], generator: Rng | None) -> Tensor:
+    return torch.randn(shape, generator=generator, device=generator.device if generator else None)
+
+
+def _uniform(shape: tuple[int, ...], generator: Rng | None) -> Tensor:
+    return torch.rand(shape, generator=generator, device=generator.device if generator else None)
+
+
+def _choice(high: int, n: int, generator: Rng | None) -> Tensor:
+    return torch.randint(high, (n,), generator=generator, device=generator.device if generator else None)
+
+
+_ANGLES = 2 * math.pi * torch.arange(8) / 8
+_GRID = torch.arange(-4.0, 5.0, 2.0)
+# Means and standard deviations of the Gaussian mixtures, in the units of the samples.
+CENTERS = {
+    "8_gaussians": 2 / 1.414 * torch.stack([_ANGLES.cos(), _ANGLES.sin()], dim=1),
+    "25_gaussians": torch.cartesian_prod(_GRID, _GRID) / 2.828,
+}
+STDS = {"8_gaussians": 0.02 / 1.414, "25_gaussians": 0.05 / 2.828}
+
+
+def _mixture(name: str, n: int, generator: Rng | None) -> Tensor:
+    centers = CENTERS[name]
+    which = _choice(len(centers), n, generator)
+    return centers.to(which.device)[which] + STDS[name] * _normal((n, 2), generator)
+
+
+def eight_gaussians(n: int, generator: Rng | None = None) -> Tensor:
+    """Return ``(n, 2)`` samples of eight Gaussians on a circle: radius 2, deviation 0.02, all divided by 1.414.
+
+    Source: the released toy code of Gulrajani et al. 2017.
+    """
+    return _mixture("8_gaussians", n, generator)
+
+
+def twenty_five_gaussians(n: int, generator: Rng | None = None) -> Tensor:
+    """Return ``(n, 2)`` samples of 25 Gaussians on a grid: spacing 2, deviation 0.05, all divided by 2.828.
+
+    Source: the released toy code of Gulrajani et al. 2017.
+    """
+    return _mixture("25_gaussians", n, generator)
+
+
+def swiss_roll(n: int, generator: Rng | None = None) -> Tensor:
+    """Return ``(n, 2)`` samples of a noisy spiral, ``t (cos t, sin t) / 7.5`` with t uniform on [1.5 pi, 4.5 pi].
+
+    The noise has deviation 0.25 before the division. Source: the released toy code of Gulrajani et al. 2017, which
+    takes two of the three columns of scikit-learn's ``make_swiss_roll``.
+    """
+    t = 1.5 * math.pi * (1 + 2 * _uniform((n,), generator))
+    return (t[:, None] * torch.stack([t.cos(), t.sin()], dim=1) + 0.25 * _normal((n, 2), generator)) / 7.5
+
+
+def two_points(n: int, generator: Rng | None = None) -> Tensor:
+    """Return ``(n, 2)`` samples that are (-1, 0) or (1, 0) with probability 1/2 each."""
+    x = 2.0 * _choice(2, n, generator) - 1
+    return torch.stack([x, torch.zeros_like(x)], dim=1)
+
+
+SAMPLERS: dict[str, Callable[..., Tensor]] = {
+    "8_gaussians": eight_gaussians,
+    "25_gaussians": twenty_five_gaussians,
+    "swiss_roll": swiss_roll,
+    "two_points": two_points,
+}
+
+
+def sampler(source: str | Tensor) -> Callable[[int, Rng], Tensor]:
+    """Return a function ``(n, generator) -> (n, ...)`` that draws on the generator's device.
+
+    Args:
+        source: a name of ``SAMPLERS``, or a tensor of samples ``(M, ...)``, which are drawn from with replacement.
+
+    Raises:
+        ValueError: an unknown name, or an empty tensor. TypeError: a tensor that is not floating point.
+    """
+    if isinstance(source, str):
+        return SAMPLERS[_checks.one_of("data", source, SAMPLERS)]
+    samples = _checks.batch("data", source)
+
+    def draw(n: int, generator: Rng) -> Tensor:
+        nonlocal samples
+        samples = samples.to(generator.device)
+        return samples[_choice(len(samples), n, generator)]
+
+    return draw
+
+
+def digits() -> tuple[Tensor, Tensor]:
+    """Return scikit-learn's 1,797 handwritten digits: images ``(1797, 1, 8, 8)`` in [-1, 1] and labels ``(1797,)``.
+
+    Real scans from the UCI repository (Alpaydin and Kaynak 1998), shipped inside scikit-learn: no download.
+    """
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    return torch.tensor(images / 8 - 1, dtype=torch.float32).reshape(-1, 1, 8, 8), torch.tensor(labels).long()
+
+
+def temporal_order(n: int, length: int, generator: Rng | None = None) -> tuple[Tensor, Tensor]:
+    """Return n sequences in which two marked symbols stand far apart; the class is which came first and which second.
+
+    Six symbols: the distractors a, b, c, d everywhere, but X or Y at one random place in ``[T/10, 2T/10]`` and at one
+    in ``[4T/10, 5T/10]``. Classes: XX 0, XY 1, YX 2, YY 3.
+
+    Args:
+        n: number of sequences.
+        length: T, at least 10.
+
+    Returns:
+        One-hot float32 ``(n, T, 6)`` and int64 ``(n,)``.
+
+    Raises:
+        ValueError: T under 10.
+
+    Source: Hochreiter and Schmidhuber 1997, task 6a; positions as in Pascanu, Mikolov and Bengio 2013.
+    """
+    if length < 10:
+        raise ValueError(f"length must be at least 10, got {length!r}")
+    symbols = torch.randint(4, (n, length), generator=generator, device=generator.device if generator else None)
+    rows = torch.arange(n, device=symbols.device)
+    y = torch.zeros(n, dtype=torch.int64, device=symbols.device)
+    for low, high in ((length // 10, 2 * length // 10), (4 * length // 10, 5 * length // 10)):
+        mark = _choice(2, n, generator)
+        symbols[rows, low + _choice(high - low + 1, n, generator)] = 4 + mark
+        y = 2 * y + mark
+    return torch.nn.functional.one_hot(symbols, 6).float(), y
+
+
+def installed_text() -> str:
+    """Return real English text that is on every machine with Python: the topics of its own help system.
+
+    They are chapters of *The Python Language Reference*, in the standard library's ``pydoc_data.topics``; their length
+    (about 700,000 characters) differs a little from one version of Python to the next.
+    """
+    from pydoc_data.topics import topics
+
+    return "\n".join(topics[name] for name in sorted(topics))
+
+
+def encode_text(text: str) -> tuple[Tensor, str]:
+    """Return the text as int64 codes ``(len(text),)``, and the sorted alphabet that they index."""
+    alphabet = "".join(sorted(set(text)))
+    index = {character: i for i, character in enumerate(alphabet)}
+    return torch.tensor([index[character] for character in text]), alphabet
+
+
+def text_batch(codes: Tensor, n: int, length: int, generator: Rng | None = None) -> tuple[Tensor, Tensor]:
+    """Return n random stretches of a coded text: inputs ``(n, length)`` and the next characters ``(n, length)``.
+
+    Raises:
+        ValueError: a text that is not longer than ``length``.
+    """
+    if len(codes) <= length:
+        raise ValueError(f"codes must be longer than length = {length}, got {len(codes)}")
+    starts = _choice(len(codes) - length, n, generator)
+    windows = codes[starts[:, None] + torch.arange(length + 1, device=codes.device)]
+    return windows[:, :-1], windows[:, 1:]

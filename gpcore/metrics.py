@@ -1,0 +1,155 @@
+"""Measures of how far generated samples are from real ones, and of gradient norms."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import _checks
+
+
+def wasserstein_distance(x: Tensor, y: Tensor) -> float:
+    """Exact Wasserstein-1 distance between two samples, Euclidean cost, every sample of the same weight.
+
+    ``min over couplings of sum_ij g_ij ||x_i - y_j||``, a linear programme, solved by POT (Flamary et al. 2021); in
+    one dimension by sorting. Its cost grows as the cube of the size: 1,000 against 1,000 takes about 0.1 s.
+
+    Args:
+        x, y: samples ``(N, ...)`` and ``(M, ...)`` of one shape a sample; each is flattened.
+
+    Returns:
+        The distance, in the units of the samples.
+
+    Raises:
+        TypeError, ValueError: not floating point, empty, of different shapes a sample, or not finite.
+        RuntimeError: the solver did not converge.
+    """
+    import ot
+
+    a, b = (_points(name, value) for name, value in (("x", x), ("y", y)))
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(f"x and y must have samples of one size, got {a.shape[1]} and {b.shape[1]} numbers a sample")
+    if a.shape[1] == 1:
+        return float(ot.wasserstein_1d(a, b, p=1)[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return float(ot.emd2([], [], ot.dist(a, b, metric="euclidean"), numItermax=10_000_000))
+        except Warning as warning:
+            raise RuntimeError(f"the transport problem was not solved: {warning}") from warning
+
+
+def _points(name: str, value: Tensor) -> np.ndarray:
+    points = _checks.batch(name, value).detach().cpu().double().reshape(len(value), -1).numpy()
+    if not np.isfinite(points).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinite values")
+    return points
+
+
+@dataclass(frozen=True)
+class ModeCoverage:
+    """Result of :func:`mode_coverage`.
+
+    Attributes:
+        modes: number of centres that are the nearest of at least one high-quality sample.
+        high_quality: fraction of samples strictly within ``n_std * std`` of their nearest centre.
+        reverse_kl: KL divergence in nats of the high-quality samples' histogram over centres from the uniform one;
+            log of the number of centres where there is no such sample at all (the worst value it can take).
+        counts: high-quality samples at each centre, ``(k,)``.
+    """
+
+    modes: int
+    high_quality: float
+    reverse_kl: float
+    counts: Tensor
+
+
+def mode_coverage(samples: Tensor, centers: Tensor, std: float, n_std: float = 3.0) -> ModeCoverage:
+    """Count the modes of a mixture that generated samples reach.
+
+    Args:
+        samples: ``(N, d)``. centers: ``(k, d)``, on the same scale.
+        std: standard deviation of each mode, along each axis.
+        n_std: a sample is of high quality within this many deviations (Euclidean) of its nearest centre.
+
+    Raises:
+        TypeError, ValueError: not floating point, empty, dimensions that differ, ``std`` or ``n_std`` not positive.
+
+    Source: Lin et al. 2018 (PacGAN), section 4.1, which follows Srivastava et al. 2017 (VEEGAN).
+    """
+    _checks.batch("samples", samples), _checks.batch("centers", centers)
+    _checks.same_shape("one sample", samples[0], "one centre", centers[0])
+    radius = _checks.positive("n_std", n_std) * _checks.positive("std", std)
+    distance, nearest = torch.cdist(samples, centers.to(samples)).min(dim=1)
+    good = distance < radius
+    counts = torch.bincount(nearest[good], minlength=len(centers)).cpu()
+    share = counts[counts > 0].double() / max(1, int(counts.sum()))
+    log_k = float(np.log(len(centers)))
+    reverse_kl = float((share * share.log()).sum()) + log_k if len(share) else log_k
+    return ModeCoverage(int((counts > 0).sum()), float(good.double().mean()), reverse_kl, counts)
+
+
+def frechet_distance(features_x: Tensor, features_y: Tensor) -> float:
+    """Squared Fréchet distance between Gaussians fitted to two sets of features.
+
+    ``||m_x - m_y||^2 + tr(C_x + C_y - 2 (C_x C_y)^{1/2})``. With the features of an Inception network it is the FID of
+    Heusel et al. 2017; here the features are the caller's (pixels, principal components). The trace of the square root
+    is the sum of singular values of ``C_x^{1/2} C_y^{1/2}``, which stays real for singular covariances.
+
+    Args:
+        features_x, features_y: ``(N, d)`` and ``(M, d)``, at least two rows each.
+
+    Raises:
+        TypeError, ValueError: not floating point, under two rows, or widths that differ.
+    """
+    moments = []
+    for name, features in (("features_x", features_x), ("features_y", features_y)):
+        _checks.batch(name, features)
+        if features.ndim != 2 or len(features) < 2:
+            raise ValueError(f"{name} must have shape (N, d) with N of at least 2, got {tuple(features.shape)}")
+        features = features.detach().cpu().double()
+        moments.append((features.mean(0), torch.cov(features.T).reshape(features.shape[1], -1)))
+    (m_x, c_x), (m_y, c_y) = moments
+    _checks.same_shape("the mean of features_x", m_x, "the mean of features_y", m_y)
+    cross = torch.linalg.matrix_norm(_square_root(c_x) @ _square_root(c_y), ord="nuc")
+    return float(((m_x - m_y).square().sum() + c_x.trace() + c_y.trace() - 2 * cross).clamp(min=0))
+
+
+def _square_root(symmetric: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(symmetric)
+    return vectors * values.clamp(min=0).sqrt() @ vectors.T
+
+
+@dataclass(frozen=True)
+class NormStatistics:
+    """Summary of gradient norms; ``near_one`` is the fraction within 0.1 of 1."""
+
+    mean: float
+    std: float
+    median: float
+    min: float
+    max: float
+    near_one: float
+
+
+def norm_statistics(norms: Tensor) -> NormStatistics:
+    """Summarise gradient norms ``(N,)``; the standard deviation divides by N.
+
+    Raises:
+        TypeError, ValueError: not floating point, or empty.
+    """
+    norms = _checks.batch("norms", norms).detach().double()
+    near = (norms - 1).abs() < 0.1
+    numbers = (
+        norms.mean(),
+        norms.std(correction=0),
+        norms.quantile(0.5),
+        norms.min(),
+        norms.max(),
+        near.double().mean(),
+    )
+    return NormStatistics(*map(float, numbers))

@@ -1,0 +1,108 @@
+"""The few networks that the chapters use. A critic returns one number a sample, ``(N,)``."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from . import _checks
+
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky_relu": lambda: nn.LeakyReLU(0.2),
+    "tanh": nn.Tanh,
+    "softplus": nn.Softplus,
+    "elu": nn.ELU,
+}
+CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+
+
+def _mlp(sizes: list[int], activation: str, batch_norm: bool = False) -> list[nn.Module]:
+    _checks.one_of("activation", activation, ACTIVATIONS)
+    layers = []
+    for inputs, outputs in zip(sizes[:-2], sizes[1:-1], strict=True):
+        layers.append(nn.Linear(inputs, outputs))
+        if batch_norm:
+            layers.append(nn.BatchNorm1d(outputs))
+        layers.append(ACTIVATIONS[activation]())
+    return [*layers, nn.Linear(*sizes[-2:])]
+
+
+def mlp_critic(
+    dim: int, width: int = 128, depth: int = 3, activation: str = "relu", batch_norm: bool = False
+) -> nn.Sequential:
+    """Return a critic ``(N, dim) -> (N,)`` with ``depth`` hidden layers of ``width`` units, PyTorch's initialisation.
+
+    Batch norm is offered for the experiment that shows what it does; a penalty refuses such a critic.
+    """
+    return nn.Sequential(*_mlp([dim, *[width] * depth, 1], activation, batch_norm), nn.Flatten(0))
+
+
+def mlp_generator(
+    noise_dim: int, dim: int, width: int = 128, depth: int = 3, activation: str = "relu"
+) -> nn.Sequential:
+    """Return a generator ``(N, noise_dim) -> (N, dim)`` with ``depth`` hidden layers of ``width`` units."""
+    return nn.Sequential(*_mlp([noise_dim, *[width] * depth, dim], activation))
+
+
+def _check_size(size: int) -> None:
+    if size not in (8, 28):
+        raise ValueError(f"size must be 8 (digits) or 28 (MNIST), got {size!r}")
+
+
+def conv_critic(size: int, channels: int = 32, batch_norm: bool = False) -> nn.Sequential:
+    """Return a critic of grey images ``(N, 1, size, size) -> (N,)``, size 8 or 28: two strided convolutions."""
+    _check_size(size)
+    side = size // 4
+    norms = [[nn.BatchNorm2d(c)] if batch_norm else [] for c in (channels, 2 * channels)]
+    return nn.Sequential(
+        nn.Conv2d(1, channels, 4, stride=2, padding=1),
+        *norms[0],
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1),
+        *norms[1],
+        nn.LeakyReLU(0.2),
+        nn.Flatten(),
+        nn.Linear(2 * channels * side * side, 1),
+        nn.Flatten(0),
+    )
+
+
+def conv_generator(size: int, noise_dim: int, channels: int = 32) -> nn.Sequential:
+    """Return a generator of grey images in [-1, 1], ``(N, noise_dim) -> (N, 1, size, size)``, size 8 or 28."""
+    _check_size(size)
+    side = size // 4
+    return nn.Sequential(
+        nn.Linear(noise_dim, 2 * channels * side * side),
+        nn.ReLU(),
+        nn.Unflatten(1, (2 * channels, side, side)),
+        nn.ConvTranspose2d(2 * channels, channels, 4, stride=2, padding=1),
+        nn.ReLU(),
+        nn.ConvTranspose2d(channels, 1, 4, stride=2, padding=1),
+        nn.Tanh(),
+    )
+
+
+class RecurrentClassifier(nn.Module):
+    """Reads a sequence ``(N, T, inputs)`` and gives logits ``(N, classes)`` at its last step."""
+
+    def __init__(self, inputs: int, hidden: int, classes: int, cell: str = "rnn"):
+        super().__init__()
+        self.recurrent = CELLS[_checks.one_of("cell", cell, CELLS)](inputs, hidden, batch_first=True)
+        self.readout = nn.Linear(hidden, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.readout(self.recurrent(x)[0][:, -1])
+
+
+class CharModel(nn.Module):
+    """Predicts the next character: codes ``(N, T)`` -> logits ``(N, T, alphabet_size)`` and the last state."""
+
+    def __init__(self, alphabet_size: int, hidden: int, cell: str = "rnn"):
+        super().__init__()
+        self.embedding = nn.Embedding(alphabet_size, hidden)
+        self.recurrent = CELLS[_checks.one_of("cell", cell, CELLS)](hidden, hidden, batch_first=True)
+        self.readout = nn.Linear(hidden, alphabet_size)
+
+    def forward(self, codes: Tensor, state=None):
+        outputs, state = self.recurrent(self.embedding(codes), state)
+        return self.readout(outputs), state

@@ -1,0 +1,141 @@
+"""Interactive figures: a knob that redraws where a kernel lives, and a player of drawn frames in a page without one."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+from collections.abc import Callable, Sequence
+
+from matplotlib.figure import Figure
+
+from .figures import MAX_BYTES, Output, check_alt, figure_html, to_svg
+
+# Where scripts do not run, the knob stays hidden and the sentence stays; hence "hidden" is lifted by the script.
+PLAYER = """<div id="{uid}">
+<div>{frames}</div>
+<p data-knob hidden><label for="{uid}-knob">{name}</label>
+<input type="range" id="{uid}-knob" min="0" max="{last}" step="1" value="{start}" aria-valuetext="{shown}" \
+style="width:min(20em,60%);vertical-align:middle">
+<output for="{uid}-knob" aria-live="off">{shown}</output></p>
+<p data-still>Shown: {name} = {shown}. Where JavaScript runs, a slider shows {others} too.</p>
+<script>(function () {{
+  var root = document.getElementById("{uid}");
+  var frames = root.querySelectorAll("[data-frame]"), knob = root.querySelector("input");
+  function turn() {{
+    var label = frames[knob.value].getAttribute("data-frame");
+    for (var i = 0; i < frames.length; i++) frames[i].hidden = i !== Number(knob.value);
+    knob.setAttribute("aria-valuetext", label);
+    root.querySelector("output").textContent = label;
+  }}
+  root.querySelector("[data-knob]").hidden = false;
+  root.querySelector("[data-still]").hidden = true;
+  knob.addEventListener("input", turn);
+  turn();
+}})();</script>
+</div>"""
+
+
+def explore(
+    draw: Callable[[object], Figure],
+    name: str,
+    values: Sequence,
+    *,
+    start: object,
+    alt: str | Callable[[object], str],
+    caption: str = "",
+    live: Sequence | None = None,
+    label: Callable[[object], str] = str,
+) -> None:
+    """Display one figure with one knob.
+
+    The output carries an ipywidgets slider that calls ``draw`` anew, for a notebook with a kernel, and a plain-HTML
+    player of figures drawn beforehand, for a page without one. Without ipywidgets there is the player alone.
+
+    Args:
+        draw: returns the figure for one value of the knob.
+        name: what the knob turns, in words.
+        values: positions of the player, at least two, in order; every one is drawn now.
+        start: the value shown first, one of ``values``.
+        alt: what the figure shows, or a function of the value that says it; 20 characters or more.
+        caption: plain text put under the figure.
+        live: positions of the slider, ``values`` among them; by default the same.
+        label: turns a value into words.
+
+    Raises:
+        ValueError: for fewer than two values, labels that are not distinct, a start that is not among the values, a
+            short alt text, or frames of more than 400 kB together.
+    """
+    values, live = list(values), list(values if live is None else live)
+    if len(values) < 2:
+        raise ValueError(f"values must hold at least two positions, got {values!r}")
+    if start not in values or start not in live:
+        raise ValueError(f"start must be one of the values, got {start!r}, expected one of {values!r}")
+    if len({label(value) for value in live}) < len(live):
+        raise ValueError(f"label must give every value its own name, got {[label(value) for value in live]!r}")
+
+    def describe(value) -> str:
+        # The value belongs to the text: it tells the frames apart, for the ear as for the ids inside the SVG.
+        return f"{check_alt(alt(value) if callable(alt) else alt).rstrip('.')}. {name}: {label(value)}."
+
+    def redraw(value) -> str:
+        # Two players may have a frame in common, and a clip path inside a hidden frame clips nothing elsewhere.
+        return to_svg(draw(value), describe(value), scope=f"{name} {caption} {[label(v) for v in values]}")
+
+    frames = {value: redraw(value) for value in values}
+    player = figure_html(_player(frames, name, start, label), caption, "gp-figure gp-player")
+    if len(player.encode()) > MAX_BYTES:
+        raise ValueError(
+            f"the frames must stay under {MAX_BYTES // 1000} kB together, got {len(player.encode()) // 1000} kB for "
+            f"{len(values)} frames; draw fewer or simpler ones"
+        )
+    try:
+        view = _slider(frames, redraw, name, live, start, caption, label)
+        model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
+        more = {"application/vnd.jupyter.widget-view+json": model}
+    except ImportError:
+        more = {}
+    from IPython.display import display
+
+    display(Output(f"Interactive figure: {describe(start)}", player, more))
+
+
+def _player(frames: dict[object, str], name: str, start: object, label: Callable[[object], str]) -> str:
+    """All frames, one of them shown, and a native range input that the keyboard can turn."""
+    shown = [
+        f'<div data-frame="{html.escape(label(value))}"{"" if value == start else " hidden"}>{svg}</div>'
+        for value, svg in frames.items()
+    ]
+    content = "\n".join(shown)
+    return PLAYER.format(
+        uid="gp" + hashlib.sha256((name + content).encode()).hexdigest()[:10],
+        frames=content,
+        name=html.escape(name),
+        last=len(frames) - 1,
+        start=list(frames).index(start),
+        shown=html.escape(label(start)),
+        others=html.escape(", ".join(label(value) for value in frames if value != start)),
+    )
+
+
+def _slider(frames: dict, redraw: Callable, name: str, live: list, start, caption: str, label: Callable):
+    """A slider over ``live`` above the figure; a value that was drawn before is not drawn again."""
+    import ipywidgets
+
+    picture = ipywidgets.HTML(figure_html(frames[start], caption))
+    slider = ipywidgets.SelectionSlider(
+        options=[(label(value), value) for value in live],
+        value=start,
+        description=name,
+        continuous_update=False,
+        style={"description_width": "initial"},
+        layout={"width": "95%", "max_width": "34em"},
+    )
+    drawn = dict(frames)
+
+    def turn(change):
+        if change["new"] not in drawn:
+            drawn[change["new"]] = redraw(change["new"])
+        picture.value = figure_html(drawn[change["new"]], caption)
+
+    slider.observe(turn, names="value")
+    return ipywidgets.VBox([slider, picture])

@@ -1,0 +1,146 @@
+"""The form that every chapter has, and that its committed outputs are those of its present inputs."""
+
+import json
+import re
+import statistics
+
+import chapters
+import execute
+import nbformat
+import pytest
+
+from gpcore import evidence
+
+CHAPTERS = chapters.all_chapters()
+WANTED = {
+    "01_adversarial_loss",
+    "02_vanishing_gradients",
+    "05_weight_clipping",
+    "06_gradient_penalty",
+    "12_gradient_norm_scaling",
+}
+TAGS = {
+    *("remove-cell", "parameters", "hide-input", "hide-output", "hide-cell", "remove-input", "remove-output"),
+    *("nbval-ignore-output", "solution"),
+}
+HEADINGS = ["Predict", "Build it", "What would have fooled you", "Verdict", "Exercises", "Where next"]
+each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def tags(cell) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def code(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def taught(notebook) -> list:
+    """The code cells that a reader sees: not the installation, not the folded solutions."""
+    return [cell for cell in code(notebook) if not {"remove-cell", "solution"} & set(tags(cell))]
+
+
+def lines(cell) -> int:
+    return sum(bool(line.strip()) for line in cell.source.splitlines())
+
+
+def test_the_chapters_are_there():
+    assert WANTED <= {path.stem for path in CHAPTERS}
+    assert all(path in CHAPTERS for path in chapters.NOTEBOOKS.glob("*.ipynb")), "a notebook without a number"
+
+
+@each_chapter
+def test_it_is_not_stale(path):
+    assert execute.stale([path]) == [], "run: make book"
+
+
+@each_chapter
+def test_it_installs_gpcore_where_it_is_missing(path):
+    first = read(path).cells[0]
+    assert tags(first) == ["remove-cell"]
+    assert 'find_spec("gpcore") is None' in first.source
+    assert re.search(r'^    %pip install -q "gpcore @ git\+https://github\.com/[\w./-]+"$', first.source, re.MULTILINE)
+
+
+@each_chapter
+def test_its_parameters_stand_second(path):
+    notebook = read(path)
+    assert "parameters" in tags(notebook.cells[1])
+    assert sum("parameters" in tags(cell) for cell in notebook.cells) == 1
+    values = {}
+    exec(notebook.cells[1].source, values)
+    del values["__builtins__"]
+    assert values in ({"preset": "fast", "device": "auto", "seed": 0}, {**values, "effort": 1.0})
+    assert {"preset": "fast", "device": "auto", "seed": 0}.items() <= values.items()
+
+
+@each_chapter
+def test_its_file_holds_nothing_of_the_machine(path):
+    text, notebook = path.read_text(encoding="utf-8"), read(path)
+    nbformat.validate(notebook)
+    assert notebook.metadata == chapters.METADATA
+    assert len(text.encode()) < chapters.MAX_BYTES
+    assert text.endswith("}\n") and text == nbformat.writes(notebook, indent=1).rstrip("\n") + "\n"
+    for cell in notebook.cells:
+        assert set(cell.metadata) <= {"tags", "jupyter"} and set(tags(cell)) <= TAGS
+    outputs = json.dumps([cell.outputs for cell in code(notebook)])
+    assert not any(output.get("name") == "stderr" for cell in code(notebook) for output in cell.outputs)
+    assert not re.search(r"Warning\b|application/vnd\.jupyter\.widget|\bat 0x[0-9a-f]{6,}|site-packages", outputs)
+
+
+@each_chapter
+def test_it_was_executed_from_top_to_bottom(path):
+    cells = code(read(path))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
+    assert sum(bool(cell.outputs) for cell in taught(read(path))) >= 5
+
+
+@each_chapter
+def test_its_code_comes_in_small_pieces(path):
+    cells = taught(read(path))
+    assert 15 <= len(cells) <= 22
+    # Folded cells hold plotting code; what is open on the page is read, and has to be short.
+    assert statistics.median(lines(cell) for cell in cells if "hide-input" not in tags(cell)) <= 6
+    for cell in code(read(path))[1:]:
+        assert lines(cell) <= 25, cell.source
+        assert max(map(len, cell.source.splitlines())) <= 100, cell.source
+
+
+@each_chapter
+def test_its_sections_come_in_order(path):
+    markdown = "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    prose = re.sub(r"^```.*?^```", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    assert len(re.findall(r"^# \S", prose, re.MULTILINE)) == 1
+    headings = re.findall(r"^## (.+?)\s*$", prose, re.MULTILINE)
+    assert [heading for heading in headings if heading in HEADINGS] == HEADINGS
+    assert markdown.count("<details") == markdown.count("</details>") >= 1
+    assert "{cite" not in prose and not re.search(r"^:::", prose, re.MULTILINE), "MyST shows raw in Colab"
+
+
+@each_chapter
+def test_its_exercises_are_solved(path):
+    notebook = read(path)
+    exercises = sum(cell.source.count('class="gp-exercise"') for cell in notebook.cells)
+    solutions = [cell for cell in code(notebook) if "solution" in tags(cell)]
+    assert 2 <= exercises <= 4 and len(solutions) == exercises
+    assert all("hide-cell" in tags(cell) for cell in solutions)
+
+
+@each_chapter
+def test_its_links_to_other_chapters_lead_somewhere(path):
+    for cell in read(path).cells:
+        for target in re.findall(r"\]\(([\w./-]+\.(?:ipynb|md))(?:#[\w-]+)?\)", cell.source):
+            assert (path.parent / target).exists(), target
+
+
+@each_chapter
+def test_its_claims_are_answered(path):
+    number = chapters.number(path)
+    claimed = {key for key, claim in evidence.load_claims().items() if claim["chapter"].startswith(number)}
+    stored = evidence.load_evidence(chapters.EVIDENCE).get(number, {"claims": []})
+    assert claimed <= {claim["id"] for claim in stored["claims"]}
