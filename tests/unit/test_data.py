@@ -1,0 +1,166 @@
+"""Samplers against their moments and definitions; files that are missing or corrupt."""
+
+import gzip
+import hashlib
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpcore import data, datasets
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("name", data.SAMPLERS)
+def test_samplers_are_reproducible_and_leave_the_global_state_alone(name):
+    before = torch.get_rng_state()
+    first, again = (data.SAMPLERS[name](50, rng(3)) for _ in range(2))
+    assert first.shape == (50, 2) and first.dtype == torch.float32
+    assert torch.equal(first, again) and not torch.equal(first, data.SAMPLERS[name](50, rng(4)))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(("name", "modes"), [("8_gaussians", 8), ("25_gaussians", 25)])
+def test_mixtures_have_their_modes_spread_and_weights(name, modes):
+    centers, std = data.CENTERS[name], data.STDS[name]
+    x = data.SAMPLERS[name](20_000, rng())
+    distance, nearest = torch.cdist(x, centers).min(1)
+    assert torch.bincount(nearest, minlength=modes).float().std() < 4 * math.sqrt(20_000 / modes)
+    # In two dimensions the mean squared distance from the centre is 2 std^2.
+    assert float(distance.square().mean()) == pytest.approx(2 * std**2, rel=0.05)
+    assert distance.max() < 6 * std
+
+
+def test_eight_gaussians_lie_on_the_papers_circle_and_25_on_its_grid():
+    assert torch.allclose(data.CENTERS["8_gaussians"].norm(dim=1), torch.full((8,), 2 / 1.414))
+    grid = data.CENTERS["25_gaussians"] * 2.828
+    assert {tuple(map(round, map(float, c))) for c in grid} == {(x, y) for x in range(-4, 5, 2) for y in range(-4, 5, 2)}
+
+
+def test_the_swiss_roll_is_a_spiral_with_its_noise():
+    x = data.swiss_roll(20_000, rng()) * 7.5
+    radius = x.norm(dim=1)
+    # On the noiseless roll the angle modulo 2 pi equals the radius; the noise has deviation 0.25.
+    angle = torch.atan2(x[:, 1], x[:, 0])
+    off = torch.remainder(radius - angle + math.pi, 2 * math.pi) - math.pi
+    assert float(off.std()) == pytest.approx(0.25, abs=0.03)
+    assert 4.7 - 1 < radius.min() and radius.max() < 14.2 + 1.2
+
+
+def test_two_points_are_two_points():
+    x = data.two_points(1000, rng())
+    assert {tuple(p) for p in x.tolist()} == {(-1.0, 0.0), (1.0, 0.0)}
+    assert abs(float(x[:, 0].mean())) < 0.1
+
+
+def test_a_tensor_is_drawn_from_with_replacement():
+    draw = data.sampler(torch.arange(10.0)[:, None])
+    values = draw(10_000, rng())[:, 0]
+    assert torch.bincount(values.long(), minlength=10).min() > 850
+    with pytest.raises(ValueError, match="data must be one of"):
+        data.sampler("9_gaussians")
+    with pytest.raises(TypeError, match="data"):
+        data.sampler(torch.arange(10))
+
+
+def test_digits_are_scikit_learns():
+    from sklearn.datasets import load_digits
+
+    images, labels = data.digits()
+    theirs = load_digits()
+    assert images.shape == (1797, 1, 8, 8) and images.min() == -1 and images.max() == 1
+    assert torch.allclose((images[:, 0] + 1) * 8, torch.tensor(theirs.images, dtype=torch.float32))
+    assert labels.tolist() == theirs.target.tolist()
+
+
+@given(length=st.integers(10, 60), seed=st.integers(0, 1000))
+def test_temporal_order_has_two_marks_in_their_windows_and_the_right_class(length, seed):
+    x, y = data.temporal_order(20, length, rng(seed))
+    assert x.shape == (20, length, 6) and (x.sum(2) == 1).all()
+    for sequence, label in zip(x.argmax(2).tolist(), y.tolist(), strict=True):
+        marks = [(t, symbol) for t, symbol in enumerate(sequence) if symbol >= 4]
+        assert len(marks) == 2
+        (first, a), (second, b) = marks
+        assert length // 10 <= first <= 2 * length // 10 and 4 * length // 10 <= second <= 5 * length // 10
+        assert label == {(4, 4): 0, (4, 5): 1, (5, 4): 2, (5, 5): 3}[a, b]
+
+
+def test_short_sequences_are_refused():
+    with pytest.raises(ValueError, match="length must be at least 10, got 9"):
+        data.temporal_order(1, 9)
+
+
+def test_text_is_encoded_and_cut_into_batches():
+    text = data.installed_text()
+    assert len(text) > 100_000 and "assignment" in text
+    codes, alphabet = data.encode_text("banana")
+    assert alphabet == "abn" and "".join(alphabet[c] for c in codes) == "banana"
+    x, y = data.text_batch(torch.arange(100), 7, 10, rng())
+    assert x.shape == y.shape == (7, 10) and torch.equal(x + 1, y)
+    with pytest.raises(ValueError, match="codes must be longer"):
+        data.text_batch(torch.arange(10), 1, 10)
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A data folder with one small gzipped file that datasets knows by its digest."""
+    content = b"hello, these are bytes"
+    (tmp_path / "small.gz").write_bytes(gzip.compress(content))
+    digest = hashlib.sha256(content).hexdigest()
+    monkeypatch.setitem(datasets.FILES, "small.gz", (digest, ("https://example.invalid/",)))
+    monkeypatch.setenv("GPCORE_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def test_a_file_in_the_data_folder_is_found_and_checked(shelf):
+    assert datasets.fetch("small.gz") == b"hello, these are bytes"
+    # Other compression, same content: the digest is of the uncompressed bytes.
+    (shelf / "small.gz").write_bytes(gzip.compress(b"hello, these are bytes", 1))
+    assert datasets.fetch("small.gz") == b"hello, these are bytes"
+    (shelf / "small.gz").write_bytes(gzip.compress(b"hello, these are other bytes"))
+    with pytest.raises(ValueError, match="small.gz has SHA-256 .* expected"):
+        datasets.fetch("small.gz")
+
+
+def test_a_missing_file_without_a_network_says_what_to_do(shelf, monkeypatch):
+    def unreachable(address, timeout):
+        raise OSError("no network")
+
+    monkeypatch.setattr(datasets.urllib.request, "urlopen", unreachable)
+    (shelf / "small.gz").unlink()
+    with pytest.raises(FileNotFoundError, match="small.gz was not found in .*no network.*GPCORE_DATA"):
+        datasets.fetch("small.gz")
+
+
+def test_a_download_goes_into_the_cache(shelf, monkeypatch):
+    class Answer:
+        headers = {"Content-Length": "42"}
+        blocks = [gzip.compress(b"hello, these are bytes"), b""]
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def read(self, size):
+            return self.blocks.pop(0)
+
+    (shelf / "small.gz").unlink()
+    monkeypatch.setattr(datasets.urllib.request, "urlopen", lambda address, timeout: Answer())
+    assert datasets.fetch("small.gz") == b"hello, these are bytes"
+    assert [p.name for p in (shelf / "cache" / "gpcore").iterdir()] == ["small.gz"]
+
+
+@pytest.mark.skipif("not __import__('os').environ.get('GPCORE_DATA')", reason="GPCORE_DATA names no folder with MNIST")
+def test_the_real_files_have_their_digests():
+    images, labels = datasets.mnist_test()
+    assert images.shape == (10_000, 1, 28, 28) and images.min() == -1 and images.max() == 1
+    assert torch.bincount(labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert len(datasets.shakespeare()) == 1_115_394

@@ -1,0 +1,114 @@
+"""Distances against closed forms, sorting, assignment and scipy."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.optimize
+import scipy.stats
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpcore import metrics
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_shift_costs_its_length():
+    x = normal(200, 3)
+    shift = torch.tensor([1.0, -2.0, 2.0])
+    assert metrics.wasserstein_distance(x, x + shift) == pytest.approx(3.0, rel=1e-5)
+    assert metrics.wasserstein_distance(x, x[torch.randperm(200)]) == pytest.approx(0, abs=1e-6)
+
+
+def test_equal_sizes_agree_with_the_assignment_problem():
+    x, y = normal(40, 2), normal(40, 2, seed=1) * 2
+    cost = torch.cdist(x.double(), y.double()).numpy()
+    rows, columns = scipy.optimize.linear_sum_assignment(cost)
+    assert metrics.wasserstein_distance(x, y) == pytest.approx(cost[rows, columns].mean(), rel=1e-6)
+
+
+@given(n=st.integers(1, 30), m=st.integers(1, 30), seed=st.integers(0, 99))
+def test_one_dimension_agrees_with_scipy(n, m, seed):
+    x, y = normal(n, 1, seed=seed), normal(m, 1, seed=seed + 100)
+    expected = scipy.stats.wasserstein_distance(x[:, 0].numpy(), y[:, 0].numpy())
+    assert metrics.wasserstein_distance(x, y) == pytest.approx(expected, rel=1e-5, abs=1e-7)
+
+
+def test_unequal_sizes_and_images_work():
+    assert metrics.wasserstein_distance(torch.zeros(2, 1, 2, 2), torch.ones(5, 1, 2, 2)) == pytest.approx(2.0)
+
+
+def test_distances_refuse_bad_samples():
+    with pytest.raises(ValueError, match="x and y must have samples of one size"):
+        metrics.wasserstein_distance(torch.zeros(2, 3), torch.zeros(2, 2))
+    with pytest.raises(ValueError, match="y must be a non-empty batch"):
+        metrics.wasserstein_distance(torch.zeros(2, 2), torch.zeros(0, 2))
+    with pytest.raises(TypeError, match="x must be a floating"):
+        metrics.wasserstein_distance(torch.zeros(2, 2, dtype=torch.int64), torch.zeros(2, 2))
+    with pytest.raises(ValueError, match="x must be finite"):
+        metrics.wasserstein_distance(torch.full((2, 2), math.nan), torch.zeros(2, 2))
+
+
+CENTERS = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
+
+
+def test_mode_coverage_counts_by_hand():
+    samples = torch.tensor([[0.0, 0.0], [0.1, 0.0], [0.0, 2.9], [10.0, 0.0], [5.0, 5.0], [0.0, 3.0]])
+    found = metrics.mode_coverage(samples, CENTERS, std=1.0)
+    # (0, 3) lies at exactly three deviations, which is not strictly within; (5, 5) is far from everything.
+    assert found.counts.tolist() == [3, 1, 0, 0]
+    assert found.modes == 2 and found.high_quality == pytest.approx(4 / 6)
+    expected = 0.75 * math.log(0.75 / 0.25) + 0.25 * math.log(0.25 / 0.25)
+    assert found.reverse_kl == pytest.approx(expected)
+
+
+def test_mode_coverage_at_its_ends():
+    even = metrics.mode_coverage(CENTERS, CENTERS, std=1.0)
+    assert (even.modes, even.high_quality) == (4, 1.0) and even.reverse_kl == pytest.approx(0)
+    none = metrics.mode_coverage(torch.full((3, 2), 99.0), CENTERS, std=1.0)
+    assert (none.modes, none.high_quality) == (0, 0.0) and none.reverse_kl == pytest.approx(math.log(4))
+    with pytest.raises(ValueError, match="std must be greater than 0"):
+        metrics.mode_coverage(CENTERS, CENTERS, std=0.0)
+    with pytest.raises(ValueError, match="one sample and one centre must have the same shape"):
+        metrics.mode_coverage(torch.zeros(3, 3), CENTERS, std=1.0)
+
+
+@given(seed=st.integers(0, 99))
+def test_the_order_of_samples_does_not_matter(seed):
+    x = normal(30, 2, seed=seed) * 6 + 5
+    shuffled = x[torch.randperm(30, generator=torch.Generator().manual_seed(seed))]
+    a, b = (metrics.mode_coverage(s, CENTERS, std=1.0) for s in (x, shuffled))
+    assert torch.equal(a.counts, b.counts) and a.high_quality == b.high_quality
+    y = normal(20, 2, seed=seed + 1)
+    assert metrics.wasserstein_distance(x, y) == pytest.approx(metrics.wasserstein_distance(shuffled, y), rel=1e-9)
+
+
+def test_frechet_distance_agrees_with_scipys_square_root():
+    x, y = normal(500, 4).double() @ normal(4, 4, seed=5).double(), normal(400, 4, seed=2).double() * 2 + 1
+    mx, my, cx, cy = x.mean(0).numpy(), y.mean(0).numpy(), np.cov(x.T.numpy()), np.cov(y.T.numpy())
+    cross = scipy.linalg.sqrtm(cx @ cy).real
+    expected = ((mx - my) ** 2).sum() + np.trace(cx + cy - 2 * cross)
+    assert metrics.frechet_distance(x, y) == pytest.approx(expected, rel=1e-8)
+
+
+def test_frechet_distance_of_shifted_and_of_flat_features():
+    x = normal(300, 3)
+    assert metrics.frechet_distance(x, x + torch.tensor([3.0, 0.0, 4.0])) == pytest.approx(25, rel=1e-4)
+    flat = torch.cat([x, x[:, :1]], dim=1)  # a singular covariance
+    assert metrics.frechet_distance(flat, flat) == pytest.approx(0, abs=1e-6)
+    assert metrics.frechet_distance(x[:, :1], 2 * x[:, :1]) == pytest.approx(
+        float(x[:, 0].mean() ** 2 + x[:, 0].double().var()), rel=1e-4
+    )
+    with pytest.raises(ValueError, match="features_y must have shape"):
+        metrics.frechet_distance(x, x[:1])
+
+
+def test_norm_statistics_by_hand():
+    found = metrics.norm_statistics(torch.tensor([0.5, 0.95, 1.05, 1.5]))
+    assert (found.mean, found.median, found.min, found.max) == pytest.approx((1.0, 1.0, 0.5, 1.5))
+    assert found.near_one == 0.5 and found.std == pytest.approx(np.std([0.5, 0.95, 1.05, 1.5]))
