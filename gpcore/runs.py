@@ -40,8 +40,10 @@ def _tree(node) -> str:
 
 
 def source_hash(folder: Path = PACKAGE) -> str:
-    """Return a digest of every Python file of ``gpcore`` as a syntax tree without docstrings, names included."""
+    """Return a digest of every Python file of ``gpcore`` as a syntax tree without docstrings, and of the claims."""
     parts = [f"{path.name}\n{_code(path.read_text(encoding='utf-8'))}" for path in sorted(Path(folder).glob("*.py"))]
+    # The claims' wording is part of what the verdicts' boxes show.
+    parts += [path.read_text(encoding="utf-8") for path in sorted(Path(folder).glob("claims.yml"))]
     return _digest("\n".join(parts))
 
 

@@ -39,7 +39,9 @@ def test_mixtures_have_their_modes_spread_and_weights(name, modes):
 def test_eight_gaussians_lie_on_the_papers_circle_and_25_on_its_grid():
     assert torch.allclose(data.CENTERS["8_gaussians"].norm(dim=1), torch.full((8,), 2 / 1.414))
     grid = data.CENTERS["25_gaussians"] * 2.828
-    assert {tuple(map(round, map(float, c))) for c in grid} == {(x, y) for x in range(-4, 5, 2) for y in range(-4, 5, 2)}
+    assert {tuple(map(round, map(float, c))) for c in grid} == {
+        (x, y) for x in range(-4, 5, 2) for y in range(-4, 5, 2)
+    }
 
 
 def test_the_swiss_roll_is_a_spiral_with_its_noise():
