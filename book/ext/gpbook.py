@@ -137,7 +137,8 @@ def chapter_run(number: str) -> str:
         re.sub(r"(?<=[\"#(])gp(?=[0-9a-f]{8}-)", "full-gp", output["data"]["text/html"])
         for cell in notebook.cells
         for output in cell.get("outputs", [])
-        if "gp-figure" in output.get("data", {}).get("text/html", "")
+        # A player has the same ids as the one above it on the page, which shows the same.
+        if "gp-figure" in (markup := output.get("data", {}).get("text/html", "")) and "gp-player" not in markup
     ]
     return (
         f'<div class="gp-run"><p>{provenance(record)}</p>'

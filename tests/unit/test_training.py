@@ -222,7 +222,8 @@ def test_wgan_gp_moves_the_generator_onto_the_data():
     """The data is a Gaussian 4 away from where the generator starts: W1 falls to a third, for each of three seeds."""
     real = torch.tensor([3.0, 3.0]) + 0.5 * torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
     config = gp.Config(
-        data=real, steps=80, weight=1.0, width=32, depth=2, lr_critic=2e-3, lr_generator=2e-3, batch_size=64, n_critic=3,
+        data=real, steps=80, weight=1.0, width=32, depth=2, lr_critic=2e-3, lr_generator=2e-3, batch_size=64,
+        n_critic=3,
         eval_every=1000, eval_samples=500, device="cpu",
     )  # fmt: skip
     for run in gp.train_many(config, seeds=range(3), evaluate={"w1": lambda x: gp.wasserstein_distance(x, real)}):
