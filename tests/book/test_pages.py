@@ -94,6 +94,10 @@ def test_pages_fit_ask_for_nothing_and_complain_of_nothing(site, served, browser
             page = visit.open(name)
             page.wait_for_function("!window.MathJax || !MathJax.startup || document.readyState === 'complete'")
             assert page.evaluate("document.documentElement.dataset.theme") == theme
+            cards = page.evaluate(
+                "[...document.querySelectorAll('div.text_html')].map(e => getComputedStyle(e).backgroundColor)"
+            )
+            assert set(cards) <= {"rgba(0, 0, 0, 0)"}, f"{name}: figures stand on paper of another colour"
             scroll = page.evaluate("document.scrollingElement.scrollWidth")
             assert scroll <= visit.width, f"{name} is {scroll} px wide on a screen of {visit.width}"
             assert visit.complaints == [], f"{name}: {visit.complaints}"
