@@ -153,7 +153,7 @@ def strip(number: str) -> str:
     record = evidence.load_evidence(EVIDENCE).get(number)
     if record is None:
         return ""
-    seeds = max([len(c["seeds"]) for c in record["claims"]] + [len(m["values"]) for m in record["measurements"]] or [1])
+    seeds = max([len(c["seeds"]) for c in record["claims"]] or [len(m["values"]) for m in record["measurements"]])
     lock = dict(re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
     return (
         f'<p class="gp-strip">Outputs: preset fast, on a CPU, {seeds} seeds (0 to {seeds - 1}), torch {lock["torch"]}; '
