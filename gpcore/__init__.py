@@ -9,19 +9,23 @@ from . import (
     data,
     datasets,
     dirac,
+    double_backprop,
     evidence,
     figures,
+    layers,
     losses,
     metrics,
     models,
     penalties,
     plots,
+    replicas,
     runs,
     scaling,
     widgets,
 )
 from ._loop import TrainingDiverged
 from .config import Config, History, stack
+from .double_backprop import CriticStep, penalized_backward_, supports
 from .figures import figure, show
 from .lipschitz import (
     GradientNormalized,

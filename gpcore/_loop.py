@@ -81,15 +81,21 @@ def progress_bar(steps: int, start: int, description: str) -> tqdm:
     return tqdm(total=steps, initial=start, desc=description, disable=off, leave=False, mininterval=0.5)
 
 
+def check_seeds(seeds: Iterable[int]) -> list[int]:
+    """Return the seeds as a list, or raise ``ValueError`` if there is none or one twice."""
+    seeds = list(seeds)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds must name at least one seed, and each once, got {seeds}")
+    return seeds
+
+
 def run_seeds(train: Callable, config, seeds: Iterable[int], resume: Path | None) -> list:
     """Run ``train`` once a seed; a seed that diverges gives the history up to there and stops no other."""
     histories = []
-    for seed in seeds:
+    for seed in check_seeds(seeds):
         path = None if resume is None else Path(resume).with_name(f"{Path(resume).name}-seed{seed}")
         try:
             histories.append(train(dataclasses.replace(config, seed=seed), resume=path))
         except TrainingDiverged as diverged:
             histories.append(diverged.history)
-    if not histories:
-        raise ValueError("seeds must name at least one seed, got none")
     return histories

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import _checks
-from ._loop import OPTIMIZERS
+from . import _checks, models
+from ._loop import OPTIMIZERS, seeded
+from .data import sampler
 from .losses import LOSSES
 from .scaling import SCALERS
 
@@ -100,10 +101,13 @@ class History:
 
     ``critic_norm`` and ``generator_norm`` are norms of the parameters' gradients before scaling, the ``_scaled`` ones
     after it. ``input_norm`` is the mean norm of the critic's gradient with respect to its input at random
-    interpolates, for every constraint, so that runs can be compared.
+    interpolates, for every constraint, so that runs can be compared. ``backward`` says which way the critic's gradients
+    came: ``"autograd"``, ``"hand-derived"`` (see :mod:`gpcore.double_backprop`) or ``"replicas"`` (the same for
+    several seeds at once).
     """
 
     seed: int
+    backward: str = "autograd"
     step: list[int] = field(default_factory=list)
     critic_loss: list[float] = field(default_factory=list)
     generator_loss: list[float] = field(default_factory=list)
@@ -126,6 +130,16 @@ class History:
         noise = torch.randn(n, self.noise_dim, generator=torch.Generator().manual_seed(seed)).to(device)
         with torch.no_grad():
             return self.generator(noise)
+
+
+def build_networks(config: Config) -> tuple[nn.Module, nn.Module]:
+    """Return the critic and the generator of a run, with initial weights drawn from its seed."""
+    dim = sampler(config.data)(1, torch.Generator().manual_seed(0)).flatten(1).shape[1]
+    mlp = dict(width=config.width, depth=config.depth, activation=config.activation)
+    build_critic = config.critic or (lambda: models.mlp_critic(dim, **mlp))
+    build_generator = config.generator or (lambda: models.mlp_generator(config.noise_dim, dim, **mlp))
+    # Two streams of seeds, so that a wider critic does not change the generator's initial weights.
+    return seeded(2 * config.seed, build_critic), seeded(2 * config.seed + 1, build_generator)
 
 
 def stack(histories: Iterable[History], name: str) -> np.ndarray:

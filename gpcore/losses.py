@@ -127,12 +127,16 @@ def relativistic_generator_loss(real: Tensor, fake: Tensor, *, reduction: str = 
     return _checks.reduce(-logsigmoid(fake - real), reduction)
 
 
+def _of_fake(loss):
+    return lambda real, fake, *, reduction="mean": loss(fake, reduction=reduction)
+
+
 # name -> (critic's loss, generator's loss), both functions of (real, fake) so that a training loop treats all alike.
 LOSSES = {
-    "minimax": (discriminator_loss, lambda real, fake: minimax_generator_loss(fake)),
-    "non_saturating": (discriminator_loss, lambda real, fake: non_saturating_generator_loss(fake)),
-    "least_squares": (least_squares_discriminator_loss, lambda real, fake: least_squares_generator_loss(fake)),
-    "hinge": (hinge_discriminator_loss, lambda real, fake: hinge_generator_loss(fake)),
-    "wasserstein": (wasserstein_critic_loss, lambda real, fake: wasserstein_generator_loss(fake)),
+    "minimax": (discriminator_loss, _of_fake(minimax_generator_loss)),
+    "non_saturating": (discriminator_loss, _of_fake(non_saturating_generator_loss)),
+    "least_squares": (least_squares_discriminator_loss, _of_fake(least_squares_generator_loss)),
+    "hinge": (hinge_discriminator_loss, _of_fake(hinge_generator_loss)),
+    "wasserstein": (wasserstein_critic_loss, _of_fake(wasserstein_generator_loss)),
     "relativistic": (relativistic_discriminator_loss, relativistic_generator_loss),
 }

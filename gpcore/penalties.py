@@ -5,11 +5,11 @@ that sample. It is then differentiated once more, with respect to the critic's p
 
 What all functions refuse: ``TypeError`` for samples that are not floating-point tensors; ``ValueError`` for an empty
 batch, for a critic that does not return one number a sample, ``(N,)`` or ``(N, 1)``, for one with batch norm in
-training mode, for one whose output is cut off from its input, and for a call under ``torch.no_grad()`` or
-``torch.inference_mode()``. Batch norm is found in the modules of a critic that is an ``nn.Module``; coupling between
-samples that hides in a plain function is not seen. A norm or penalty that is not finite raises ``FloatingPointError``.
-float16 overflows above 65,504, which the square of a norm of 256 exceeds: compute penalties in float32, outside
-autocast.
+training mode, for one wrapped by ``torch.compile``, for one whose output is cut off from its input, and for a call
+under ``torch.no_grad()`` or ``torch.inference_mode()``. Batch norm is found in the modules of a critic that is an
+``nn.Module``; coupling between samples that hides in a plain function is not seen. A norm or penalty that is not finite
+raises ``FloatingPointError``. float16 overflows above 65,504, which the square of a norm of 256 exceeds: compute
+penalties in float32, outside autocast.
 """
 
 from __future__ import annotations
@@ -36,7 +36,16 @@ def _refuse_coupling(critic: Critic) -> None:
             )
 
 
-def _finite(name: str, values: Tensor) -> Tensor:
+def _refuse_compiled(critic: Critic) -> None:
+    if hasattr(critic, "_orig_mod"):
+        raise ValueError(
+            "critic must not be wrapped by torch.compile: a penalty differentiates its gradient once more, and "
+            "compiled code can be differentiated only once (aot_autograd does not support double backward); pass the module "
+            "inside the wrapper, critic._orig_mod, which shares its weights"
+        )
+
+
+def finite(name: str, values: Tensor) -> Tensor:
     if not values.isfinite().all():
         raise FloatingPointError(
             f"{name} must be finite, got {int((~values.isfinite()).sum())} of {values.numel()} values that are not "
@@ -53,6 +62,7 @@ def scores_and_norms(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
             "the gradient with respect to x cannot be taken with gradients switched off; "
             "leave torch.no_grad() or torch.inference_mode() around this call"
         )
+    _refuse_compiled(critic)
     _refuse_coupling(critic)
     # A copy, so that the caller's tensor is left as it was; what carries a graph keeps it.
     x = x if x.requires_grad else x.detach().clone().requires_grad_()
@@ -67,7 +77,7 @@ def scores_and_norms(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
         raise ValueError("critic(x) must depend on x, got an output cut off from it; is there a detach inside?")
     # vector_norm has the subgradient 0 at 0, where an explicit square root would give NaN.
     norms = torch.linalg.vector_norm(gradient.reshape(len(x), -1), dim=1)
-    return scores, _finite("the norm of the critic's gradient", norms)
+    return scores, finite("the norm of the critic's gradient", norms)
 
 
 def gradient_norms(critic: Critic, x: Tensor) -> Tensor:
@@ -123,8 +133,9 @@ def interpolate(real: Tensor, fake: Tensor, eps: Tensor | float | None = None) -
     _checks.batch("fake", fake)
     _checks.same_shape("real", real, "fake", fake)
     if eps is None:
-        eps = torch.rand(len(real), dtype=real.dtype, device=real.device)
-    eps = _per_sample(eps, real)
+        eps = torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
+    else:
+        eps = _per_sample(eps, real)
     return eps * real + (1 - eps) * fake
 
 
@@ -133,7 +144,7 @@ def _towards(norms: Tensor, weight: float, target: float, one_sided: bool, reduc
     excess = norms - target
     if one_sided:
         excess = excess.relu()
-    return _checks.reduce(_finite("the penalty", weight * excess.square()), reduction)
+    return _checks.reduce(finite("the penalty", weight * excess.square()), reduction)
 
 
 def gradient_penalty(
@@ -198,6 +209,14 @@ def r2_penalty(critic: Critic, fake: Tensor, *, weight: float = 1.0, reduction: 
     return _zero_centred("fake", critic, fake, weight, reduction)
 
 
+def dragan_points(real: Tensor, noise: Tensor | None = None, eps: Tensor | float | None = None) -> Tensor:
+    """Points around the real samples, as said at :func:`dragan_penalty`; without a graph."""
+    real = _checks.batch("real", real).detach()
+    noise = torch.rand_like(real) if noise is None else _checks.batch("noise", noise).detach()
+    _checks.same_shape("noise", noise, "real", real)
+    return interpolate(real + real.std(correction=0) / 2 * noise, real, eps)
+
+
 def dragan_penalty(
     critic: Critic,
     real: Tensor,
@@ -230,9 +249,5 @@ def dragan_penalty(
     Source: Kodali et al. 2017, "On convergence and stability of GANs", and its code.
     """
     weight, target = _checks.non_negative("weight", weight), _checks.non_negative("target", target)
-    real = _checks.batch("real", real).detach()
-    noise = torch.rand_like(real) if noise is None else _checks.batch("noise", noise).detach()
-    _checks.same_shape("noise", noise, "real", real)
-    perturbed = real + real.std(correction=0) / 2 * noise
-    points = interpolate(perturbed, real, eps)
+    points = dragan_points(real, noise, eps)
     return _towards(gradient_norms(critic, points), weight, target, False, reduction)

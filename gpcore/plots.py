@@ -100,9 +100,7 @@ def band(ax: Axes, x, runs, color: str, label: str, log: bool = False) -> None:
         ax.set_yscale("log")
 
 
-def curves(
-    ax: Axes, histories: Iterable[History], name: str, color: str, label: str, log: bool = False
-) -> None:
+def curves(ax: Axes, histories: Iterable[History], name: str, color: str, label: str, log: bool = False) -> None:
     """Draw one series of several runs with :func:`band`: ``name`` is a field of ``History``, or a score's name."""
     histories = list(histories)
     steps = "score_step" if name in histories[0].scores else "step"

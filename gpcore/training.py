@@ -7,12 +7,13 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from . import checkpoint, models, penalties
+from . import checkpoint, penalties
 from ._loop import (
     TrainingDiverged,
     check_finite,
+    check_seeds,
     fingerprint,
     make_optimizer,
     progress_bar,
@@ -20,32 +21,14 @@ from ._loop import (
     run_seeds,
     seeded,
 )
-from .config import Config, History
+from .config import Config, History, build_networks
+from .constraints import PENALTIES, autograd_penalty, random_points
 from .data import sampler
+from .double_backprop import penalized_backward_, supports
 from .lipschitz import GradientNormalized, clip_weights_, spectral_norm_
 from .losses import LOSSES
+from .replicas import supports_replicas, train_replicas
 from .scaling import make_scaler, total_norm
-
-
-def _penalty(config: Config, critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-    """The constraint's penalty, its randomness drawn from the run's own generator."""
-    if callable(config.constraint):
-        return config.constraint(critic, real, fake)
-    if config.constraint == "gp":
-        eps = torch.rand(len(real), generator=rng, device=real.device)
-        return penalties.gradient_penalty(
-            critic, real, fake, weight=config.weight, target=config.target, one_sided=config.one_sided, eps=eps
-        )
-    if config.constraint == "dragan":
-        noise = torch.rand(real.shape, generator=rng, device=real.device)
-        eps = torch.rand(len(real), generator=rng, device=real.device)
-        return penalties.dragan_penalty(critic, real, weight=config.weight, target=config.target, noise=noise, eps=eps)
-    penalty = real.new_zeros(())
-    if config.constraint in ("r1", "r1_r2"):
-        penalty = penalty + penalties.r1_penalty(critic, real, weight=config.weight)
-    if config.constraint in ("r2", "r1_r2"):
-        penalty = penalty + penalties.r2_penalty(critic, fake, weight=config.weight)
-    return penalty
 
 
 class _Run:
@@ -55,13 +38,7 @@ class _Run:
         self.config, self.device = config, resolve_device(config.device)
         self.rng = torch.Generator(self.device).manual_seed(config.seed)
         self.draw = sampler(config.data)
-        dim = self.draw(1, torch.Generator(self.device).manual_seed(0)).flatten(1).shape[1]
-        mlp = dict(width=config.width, depth=config.depth, activation=config.activation)
-        build_critic = config.critic or (lambda: models.mlp_critic(dim, **mlp))
-        build_generator = config.generator or (lambda: models.mlp_generator(config.noise_dim, dim, **mlp))
-        # Two streams of seeds, so that a wider critic does not change the generator's initial weights.
-        self.critic = seeded(2 * config.seed, build_critic).to(self.device)
-        self.generator = seeded(2 * config.seed + 1, build_generator).to(self.device)
+        self.critic, self.generator = (network.to(self.device) for network in build_networks(config))
         if config.constraint == "spectral_norm":
             seeded(2 * config.seed, lambda: spectral_norm_(self.critic))
         elif config.constraint == "gradient_normalization":
@@ -77,12 +54,17 @@ class _Run:
         self.scalers = {name: make_scaler(config.scaling, config.threshold) for name in self.optimizers}
         self.history = History(config.seed, critic=self.critic, generator=self.generator, noise_dim=config.noise_dim)
         self.step = 0
+        self.history.backward = "hand-derived" if _by_hand(self) else "autograd"
 
     def noise(self) -> Tensor:
         return torch.randn(self.config.batch_size, self.config.noise_dim, generator=self.rng, device=self.device)
 
     def autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16) if self.config.precision == "bf16" else nullcontext()
+
+    def full(self, x: Tensor) -> Tensor:
+        """Back from autocast's bfloat16 to the precision of the weights, for losses and the other network."""
+        return x.to(next(self.generator.parameters()).dtype)
 
     def state(self, mark: str) -> dict:
         logged = {k: v for k, v in vars(self.history).items() if k not in ("critic", "generator")}
@@ -109,10 +91,8 @@ class _Run:
             setattr(self.history, name, value)
 
 
-def _update(run: _Run, name: str, loss: Tensor) -> Tensor:
-    """One optimiser step on ``loss``: backward, scale, step. Returns the gradient's norm before scaling."""
-    run.optimizers[name].zero_grad(set_to_none=True)
-    loss.backward()
+def _update(run: _Run, name: str) -> Tensor:
+    """Scale the gradients and step. Returns their norm before scaling."""
     norm = run.scalers[name](getattr(run, name).parameters())
     run.optimizers[name].step()
     return norm
@@ -121,18 +101,48 @@ def _update(run: _Run, name: str, loss: Tensor) -> Tensor:
 def _generate(run: _Run) -> Tensor:
     """A batch of generated samples that carries no gradient: the critic's loss must not reach the generator."""
     with torch.no_grad(), run.autocast():
-        return run.generator(run.noise()).float()
+        return run.full(run.generator(run.noise()))
+
+
+def _by_hand(run: _Run) -> bool:
+    """Can the hand-derived sweep take this run's critic step?"""
+    config = run.config
+    known = not callable(config.constraint) and config.constraint in PENALTIES
+    return known and config.precision == "float32" and supports(run.critic)
+
+
+def _critic_gradients(run: _Run, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Fill the critic's gradients; return its loss and its penalty."""
+    config, critic, critic_loss = run.config, run.critic, LOSSES[run.config.loss][0]
+    if run.history.backward == "hand-derived":
+        at, factor, centred = PENALTIES[config.constraint]
+        step = penalized_backward_(
+            critic,
+            real,
+            fake,
+            critic_loss=critic_loss,
+            at=at,
+            weight=config.weight * factor,
+            target=0.0 if centred else config.target,
+            one_sided=config.one_sided and at == "interpolates",
+            **random_points(config, real, run.rng),
+        )
+        check_finite("the critic's loss", (step.loss + step.penalty).item())
+        return step.loss, step.penalty
+    with run.autocast():
+        loss = critic_loss(run.full(critic(real)), run.full(critic(fake)))
+    penalty = autograd_penalty(config, critic, real, fake, run.rng)
+    check_finite("the critic's loss", (loss + penalty).item())
+    (loss + penalty).backward()
+    return loss, penalty
 
 
 def _critic_step(run: _Run, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    config, critic = run.config, run.critic
-    with run.autocast():
-        loss = LOSSES[config.loss][0](critic(real).float(), critic(fake).float())
-    penalty = _penalty(config, critic, real, fake, run.rng)
-    check_finite("the critic's loss", (loss + penalty).item())
-    norm = _update(run, "critic", loss + penalty)
-    if config.constraint == "clip":
-        clip_weights_(critic, config.clip)
+    run.optimizers["critic"].zero_grad(set_to_none=True)
+    loss, penalty = _critic_gradients(run, real, fake)
+    norm = _update(run, "critic")
+    if run.config.constraint == "clip":
+        clip_weights_(run.critic, run.config.clip)
     return dict(critic_loss=loss, penalty=penalty, critic_norm=norm, real=real, fake=fake)
 
 
@@ -141,11 +151,13 @@ def _generator_step(run: _Run) -> dict[str, Tensor]:
     run.critic.requires_grad_(False)  # its weights' gradients are not needed here: a third of the work saved
     real = run.draw(config.batch_size, run.rng)
     with run.autocast():
-        fake_scores = run.critic(run.generator(run.noise()).float()).float()
-        real_scores = run.critic(real).float() if config.loss == "relativistic" else fake_scores
+        fake_scores = run.full(run.critic(run.full(run.generator(run.noise()))))
+        real_scores = run.full(run.critic(real)) if config.loss == "relativistic" else fake_scores
         loss = LOSSES[config.loss][1](real_scores, fake_scores)
     check_finite("the generator's loss", loss.item())
-    norm = _update(run, "generator", loss)
+    run.optimizers["generator"].zero_grad(set_to_none=True)
+    loss.backward()
+    norm = _update(run, "generator")
     run.critic.requires_grad_(True)
     return dict(generator_loss=loss, generator_norm=norm)
 
@@ -257,8 +269,20 @@ def train_many(
     evaluate: Mapping[str, Callable[[Tensor], float]] | None = None,
     resume: Path | None = None,
 ) -> list[History]:
-    """Train once a seed; a seed that diverges is returned with ``diverged_at`` set and touches no other.
+    """Train once a seed, all seeds at once where the networks are small MLPs (see :mod:`gpcore.replicas`).
 
-    Args, as for :func:`train`: ``resume`` names a file whose name gets ``-seed0``, ``-seed1``, ... appended.
+    Replica s is the run of :func:`train` with seed s to rounding. A seed that diverges is returned with ``diverged_at``
+    set and touches no other.
+
+    Args:
+        config, evaluate: as for :func:`train`; ``config.seed`` is not used.
+        seeds: at least one, each once.
+        resume: as for :func:`train`; where the seeds run one after another the file's name gets ``-seed0``, ...
+
+    Raises:
+        ValueError: no seed, or one twice; ``resume`` holds a run with other settings.
     """
+    seeds = check_seeds(seeds)
+    if len(seeds) > 1 and supports_replicas(config):
+        return train_replicas(config, seeds, evaluate or {}, resume)
     return run_seeds(lambda config, resume: train(config, evaluate=evaluate, resume=resume), config, seeds, resume)

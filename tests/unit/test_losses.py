@@ -75,12 +75,8 @@ def test_cross_entropies_agree_with_pytorch():
     torch.testing.assert_close(losses.discriminator_loss(REAL, FAKE), expected)
     smoothed = binary_cross_entropy_with_logits(REAL, 0.9 * ones) + binary_cross_entropy_with_logits(FAKE, 0 * ones)
     torch.testing.assert_close(losses.discriminator_loss(REAL, FAKE, 0.9), smoothed)
-    torch.testing.assert_close(
-        losses.non_saturating_generator_loss(FAKE), binary_cross_entropy_with_logits(FAKE, ones)
-    )
-    torch.testing.assert_close(
-        losses.minimax_generator_loss(FAKE), -binary_cross_entropy_with_logits(FAKE, 0 * ones)
-    )
+    torch.testing.assert_close(losses.non_saturating_generator_loss(FAKE), binary_cross_entropy_with_logits(FAKE, ones))
+    torch.testing.assert_close(losses.minimax_generator_loss(FAKE), -binary_cross_entropy_with_logits(FAKE, 0 * ones))
 
 
 def test_the_value_is_minus_log_4_where_the_distributions_are_equal():

@@ -496,3 +496,10 @@ def test_the_same_seed_draws_the_same_points():
         with seeded(2):
             other = penalty(mlp(), x)
         assert first == again != other
+
+
+def test_a_compiled_critic_is_refused_with_the_way_out():
+    critic, x = torch.compile(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))), torch.randn(4, 2)
+    with pytest.raises(ValueError, match="_orig_mod"):
+        gradient_penalty(critic, x, x)
+    assert gradient_penalty(critic._orig_mod, x, x).isfinite()

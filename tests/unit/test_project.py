@@ -26,9 +26,10 @@ MODULES = sorted((ROOT / "gpcore").glob("*.py"))
 # A file imports only from floors below its own.
 FLOORS = [
     {"_checks", "checkpoint", "_loop"},
-    {"losses", "data", "datasets", "models", "metrics", "scaling", "per_sample"},
+    {"losses", "data", "datasets", "models", "metrics", "scaling", "per_sample", "layers"},
     {"penalties", "config"},
-    {"lipschitz", "dirac", "double_backprop"},
+    {"lipschitz", "dirac", "double_backprop", "constraints", "stacks"},
+    {"replicas"},
     {"training", "sequences", "figures"},
     {"audit", "plots", "widgets", "evidence", "runs"},
 ]
@@ -242,7 +243,9 @@ def test_the_address_is_rewritten_everywhere(tmp_path):
     assert disagreements(tmp_path) == ["CITATION.cff, repository-code"]
 
 
-@pytest.mark.parametrize("url", ["", "github.com/a/b", "https://github.com/a", "https://github.com/a/b/c", "https://x.y/a/b"])
+@pytest.mark.parametrize(
+    "url", ["", "github.com/a/b", "https://github.com/a", "https://github.com/a/b/c", "https://x.y/a/b"]
+)
 def test_an_address_of_another_form_is_refused(url):
     with pytest.raises(ValueError, match="URL must read https://github.com/owner/name"):
         repository.forms(url)
