@@ -40,8 +40,8 @@ def _refuse_compiled(critic: Critic) -> None:
     if hasattr(critic, "_orig_mod"):
         raise ValueError(
             "critic must not be wrapped by torch.compile: a penalty differentiates its gradient once more, and "
-            "compiled code can be differentiated only once (aot_autograd does not support double backward); pass the module "
-            "inside the wrapper, critic._orig_mod, which shares its weights"
+            "compiled code can be differentiated only once (aot_autograd does not support double backward); pass the "
+            "module inside the wrapper, critic._orig_mod, which shares its weights"
         )
 
 

@@ -498,6 +498,7 @@ def test_the_same_seed_draws_the_same_points():
         assert first == again != other
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # raised inside torch.compile itself
 def test_a_compiled_critic_is_refused_with_the_way_out():
     critic, x = torch.compile(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))), torch.randn(4, 2)
     with pytest.raises(ValueError, match="_orig_mod"):
