@@ -57,9 +57,6 @@ class Rows:
     def of(self, x: Tensor) -> Tensor:
         return x.narrow(self.dim, self.start, self.length)
 
-    def of_all(self, tensors: list[Tensor]) -> list[Tensor]:
-        return [self.of(x) for x in tensors]
-
 
 def rows(at: str, n: int, dim: int = 0) -> tuple[Rows, Rows]:
     """Where the penalty's points stand among real, generated and any further samples, and where the others do."""
@@ -134,50 +131,58 @@ def double_backward(
         points, others: the samples that the penalty is taken at, and those that only the loss wants.
         slope: ``phi'(n)`` over the number of points, as a function of the norms.
     """
-    # 2. Adjoints of the points: 1 at the scores, for g is the score's own gradient.
     in_loss = points.start < r.shape[points.dim]
-    ones = r.new_ones(points.of(outputs[-1]).shape)
-    up, u, g = adjoints(layers, points.of_all(inputs), points.of_all(outputs), ones)
+    x, x_others = _part(inputs, points, others)
+    a, a_others = _part(outputs, points, others)
+
+    # 2. Adjoints of the points: 1 at the scores, for g is the score's own gradient.
+    r_points, u, g = adjoints(layers, x, a, torch.ones_like(a[-1]))
 
     g = g.flatten(points.dim + 1)
     norms = torch.linalg.vector_norm(g, dim=-1)
     # Where a norm is 0 its gradient is taken as 0.
     t = torch.where(norms > 0, slope(norms) / norms, 0.0).unsqueeze(-1) * g
     share = points.of(r) if in_loss else None
-    shapes = [points.of(x).shape for x in outputs]
-    a, s = _tangents(layers, points.of_all(inputs), points.of_all(outputs), t, share)
+    shapes = [x.shape for x in a]
+    kept, s = _tangents(layers, x, a, t, share)
     del t
 
     # 4. Weights, and the adjoints of the other samples on the way down. What is done with is let go.
     share = torch.zeros_like(norms) if share is None else share
-    r = others.of(r).reshape(others.of(outputs[-1]).shape)
+    r = others.of(r).reshape(a_others[-1].shape)
     gradients = []
-    for index in reversed(range(len(layers))):
-        layer, x = layers[index], inputs.pop()
-        r = layer.activation.times_slope_(r, others.of(outputs.pop()))
-        of_points = layer.gradients(up.pop(), points.of(x), share)
-        of_others = layer.gradients(r, others.of(x))
+    for layer in reversed(layers):
+        r = layer.activation.times_slope_(r, a_others.pop())
+        a.pop()
+        of_points = layer.gradients(r_points.pop(), x.pop(), share)
+        of_others = layer.gradients(r, x_others[-1])
         gradients.append([None if p is None else p.add_(q) for p, q in zip(of_points, of_others, strict=True)])
-        if index:
-            r = layer.pull(r, x)
-            r = r.reshape(others.of(outputs[-1]).shape)
+        if a_others:
+            r = layer.pull(r, x_others.pop()).reshape(a_others[-1].shape)
     gradients.reverse()
-    if a:
-        _add_curvature(layers, gradients, a, s, u, shapes)
+    if kept:
+        _add_curvature(layers, gradients, kept, s, u, shapes)
     return gradients, norms
 
 
-def _tangents(layers: Layers, inputs: list, outputs: list, t: Tensor, share: Tensor | None) -> tuple[list, list]:
+def _part(tensors: list[Tensor], points: Rows, others: Rows) -> tuple[list[Tensor], list[Tensor]]:
+    """The points' rows and the others' of every tensor; the list itself is emptied, so that it keeps none alive."""
+    parts = [points.of(x) for x in tensors], [others.of(x) for x in tensors]
+    tensors.clear()
+    return parts
+
+
+def _tangents(layers: Layers, x: list, a: list, t: Tensor, share: Tensor | None) -> tuple[list, list]:
     """Step 3, at the points: ``t_l`` takes the place of ``a_l``, or joins it where the loss wants its share of ``a_l``.
 
     Returns what step 5 needs of a critic with curved activations: the ``a_l`` as they were, and ``s_l``.
     """
     curved = any(layer.activation.curvature for layer in layers)
-    a, s = [], []
+    kept, s = [], []
     for index, layer in enumerate(layers):
-        here, t = inputs[index], t.reshape(inputs[index].shape)
+        here, t = x[index], t.reshape(x[index].shape)
         if curved:
-            a.append(here.clone())
+            kept.append(here.clone())
         if share is None:
             here.copy_(t)
         else:  # the points' adjoints are 1 at the scores: what the loss wants of them is multiplied in here
@@ -185,8 +190,8 @@ def _tangents(layers: Layers, inputs: list, outputs: list, t: Tensor, share: Ten
         if index + 1 < len(layers):
             t = layer.push(t)
             s.append(t.clone() if layer.activation.curvature else None)
-            t = layer.activation.times_slope_(t, outputs[index])
-    return a, s
+            t = layer.activation.times_slope_(t, a[index])
+    return kept, s
 
 
 def _add_curvature(layers: Layers, gradients: list[list], a: list, s: list, u: list, shapes: list) -> None:

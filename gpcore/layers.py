@@ -120,19 +120,16 @@ class Convolution:
         return [weight, r.sum((0, 2, 3)) if share is None else share @ r.sum((2, 3))]
 
 
-def _modules(network: nn.Module) -> list[nn.Module]:
-    """The modules of nested ``nn.Sequential`` in order, those that do nothing left out."""
-    if type(network) is nn.Sequential:
-        return [inner for module in network for inner in _modules(module)]
-    return [] if type(network) is nn.Identity else [network]
-
-
-def _watched(module: nn.Module) -> bool:
+def _watched(m: nn.Module) -> bool:
     """Does anybody listen to this module through hooks, which the sweeps would not call?"""
-    return any(
-        getattr(module, name, None)
-        for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    )
+    return bool(m._forward_hooks or m._forward_pre_hooks or m._backward_hooks or m._backward_pre_hooks)
+
+
+def _modules(network: nn.Module) -> list[nn.Module]:
+    """The modules of nested ``nn.Sequential`` in order; one that is watched is left as it is, for nobody to know."""
+    if type(network) is nn.Sequential and not _watched(network):
+        return [inner for module in network for inner in _modules(module)]
+    return [network]
 
 
 def layers_of(network: nn.Module) -> list[Dense | Convolution] | None:
@@ -145,9 +142,9 @@ def layers_of(network: nn.Module) -> list[Dense | Convolution] | None:
     layers: list[Dense | Convolution] = []
     flatten = False
     modules = _modules(network)
-    if any(_watched(module) for module in network.modules()):
-        return None
     for module in modules:
+        if _watched(module):
+            return None
         if type(module) is nn.Linear:
             layers.append(Dense(module.weight, module.bias, flatten=flatten))
             flatten = False
@@ -156,6 +153,8 @@ def layers_of(network: nn.Module) -> list[Dense | Convolution] | None:
             layers.append(Convolution(module.weight, module.bias, settings, flatten=flatten))
             flatten = False
         elif type(module) is nn.Flatten and module is modules[-1] and (module.start_dim, module.end_dim) == (0, -1):
+            pass
+        elif type(module) is nn.Identity:
             pass
         elif type(module) is nn.Flatten and (module.start_dim, module.end_dim) == (1, -1):
             flatten = True

@@ -25,29 +25,25 @@ def _gradients(parameters: Iterable[Tensor] | Tensor) -> list[Tensor]:
     return [p.grad for p in parameters if p.grad is not None]
 
 
-def _norm(gradients: list[Tensor], norm_type: float) -> Tensor:
+def _finite_norm(gradients: list[Tensor], norm_type: float = 2.0) -> tuple[Tensor, float]:
+    """The norm of all gradients as one vector, on its device and as a number: the only synchronisation of a step."""
     if not gradients:
-        return torch.zeros(())
+        return torch.zeros(()), 0.0
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients, norm_type)), norm_type)
-    if norm == 0 or not norm.isfinite():
+    value = float(norm)
+    if value == 0 or not math.isfinite(value):
         # A sum of squares leaves the range of float32 where its root would not: divide by the largest element first.
         largest = torch.stack([g.abs().max() for g in gradients]).max()
-        if largest == 0 or not largest.isfinite():
-            return largest
-        scaled = torch._foreach_div(gradients, largest)
-        norm = largest.double() * torch.linalg.vector_norm(
-            torch.stack(torch._foreach_norm(scaled, norm_type)), norm_type
-        )
-    return norm
-
-
-def _finite_norm(gradients: list[Tensor], norm_type: float = 2.0) -> Tensor:
-    norm = _norm(gradients, norm_type)
-    if not norm.isfinite():
-        raise FloatingPointError(
-            f"the gradient's norm is {norm.item()}: nothing was scaled. Look at the loss and the step before this one"
-        )
-    return norm
+        value = float(largest)
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"the gradient's norm is {value}: nothing was scaled. Look at the loss and the step before this one"
+            )
+        if value > 0:
+            parts = torch._foreach_norm(torch._foreach_div(gradients, largest), norm_type)
+            norm = largest.double() * torch.linalg.vector_norm(torch.stack(parts), norm_type)
+            value = float(norm)
+    return norm, value
 
 
 def total_norm(parameters: Iterable[Tensor] | Tensor, norm_type: float = 2.0) -> Tensor:
@@ -59,7 +55,7 @@ def total_norm(parameters: Iterable[Tensor] | Tensor, norm_type: float = 2.0) ->
     Raises:
         FloatingPointError: a gradient is not finite.
     """
-    return _finite_norm(_gradients(parameters), norm_type)
+    return _finite_norm(_gradients(parameters), norm_type)[0]
 
 
 def clip_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_type: float = 2.0) -> Tensor:
@@ -81,9 +77,9 @@ def clip_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_type
     """
     max_norm = _checks.non_negative("max_norm", max_norm)
     gradients = _gradients(parameters)
-    norm = _finite_norm(gradients, norm_type)
-    if norm > max_norm:
-        torch._foreach_mul_(gradients, float(max_norm / norm))
+    norm, value = _finite_norm(gradients, norm_type)
+    if value > max_norm:
+        torch._foreach_mul_(gradients, max_norm / value)
     return norm
 
 
@@ -98,9 +94,9 @@ def normalize_norm_(parameters: Iterable[Tensor] | Tensor, target: float = 1.0) 
     """
     target = _checks.non_negative("target", target)
     gradients = _gradients(parameters)
-    norm = _finite_norm(gradients)
-    if norm > 0:
-        torch._foreach_mul_(gradients, float(target / norm))
+    norm, value = _finite_norm(gradients)
+    if value > 0:
+        torch._foreach_mul_(gradients, target / value)
     return norm
 
 
@@ -117,7 +113,7 @@ def clip_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -> Ten
     """
     clip_value = _checks.non_negative("clip_value", clip_value)
     gradients = _gradients(parameters)
-    norm = _finite_norm(gradients)
+    norm, _ = _finite_norm(gradients)
     if gradients:
         torch._foreach_clamp_min_(gradients, -clip_value)
         torch._foreach_clamp_max_(gradients, clip_value)

@@ -61,8 +61,10 @@ class Stack:
 
 def scale_rows_(gradient: Tensor, scaling: str, threshold: float) -> Tensor:
     """Scale every row of ``(S, P)`` on its own, as :mod:`gpcore.scaling` does; return the norms before, ``(S,)``."""
-    # In float64, where the squares of large float32 numbers do not overflow.
-    norms = torch.linalg.vector_norm(gradient, dim=1, dtype=torch.float64)
+    norms = torch.linalg.vector_norm(gradient, dim=1)
+    if not ((norms > 0) & norms.isfinite()).all():
+        # A sum of squares leaves the range of float32 where its root would not.
+        norms = torch.linalg.vector_norm(gradient, dim=1, dtype=torch.float64)
     if scaling == "clip_value":
         gradient.clamp_(-threshold, threshold)
     elif scaling != "none":

@@ -1,0 +1,256 @@
+"""Measure the ways of ``ways.py`` against each other: ``make bench`` [ARGS="--quick --no-compile --device cuda"].
+
+Gradients are compared in float64 before any time is taken. The ways of a row take turns, on one thread; a ratio is the
+median over turns of paired ratios of process CPU time (wall time on a GPU), with quartiles. The floor of a step is its
+count of multiplications (10 products a layer where autograd takes 12) at the rate of one matrix product of the step's
+own shape, measured in the same turns. Writes ``book/benchmarks/DEVICE.json`` and ``.svg``, and prints the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import datetime
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import ways
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
+
+import gpcore as gp
+from gpcore.stacks import Stack, scale_rows_
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "book" / "benchmarks"
+
+
+def clock(device: str) -> float:
+    if device == "cuda":
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time()
+
+
+def take_turns(ways_: dict[str, Callable[[], None]], seconds: float, device: str) -> dict[str, list[float]]:
+    """Run all ways in turn until ``seconds`` have passed, at least 15 turns; the first 5 turns do not count."""
+    times = {name: [] for name in ways_}
+    start, turn = time.perf_counter(), 0
+    while turn < 20 or time.perf_counter() - start < seconds:
+        for name, way in ways_.items():
+            before = clock(device)
+            way()
+            if turn >= 5:
+                times[name].append(clock(device) - before)
+        turn += 1
+    return times
+
+
+def row(what: str, way: str, against: str, times: dict[str, list[float]], goal: float | None = None) -> dict:
+    ratios = [a / b for a, b in zip(times[against], times[way], strict=True)]
+    low, median, high = statistics.quantiles(ratios, n=4)
+    return {
+        "what": what,
+        "way": way,
+        "against": against,
+        "ms": 1e3 * statistics.median(times[way]),
+        "ratio": median,
+        "quartiles": [low, high],
+        "turns": len(ratios),
+        "goal": goal,
+    }
+
+
+def critics(device: str) -> list[tuple[str, torch.nn.Module, tuple, float | None]]:
+    """What is trained, its critic, the shape of a batch, the goal against the public way."""
+    goals = {512: 1.3, 128: 1.5, 64: 2.0, 32: None}
+    mlps = [(f"MLP 2-{h}-{h}-{h}-1", gp.models.mlp_critic(2, h, 3), (256, 2), goals[h]) for h in goals]
+    conv = ("convolutional, 28 x 28", gp.models.conv_critic(28, 64), (64, 1, 28, 28), 1.25)
+    return [(name, critic.to(device), shape, goal) for name, critic, shape, goal in [*mlps, conv]]
+
+
+def assert_parity(critic: torch.nn.Module, shape: tuple, candidates: dict[str, Callable]) -> None:
+    critic = copy.deepcopy(critic).double()
+    device = next(critic.parameters()).device
+    real, fake = (torch.randn(shape, dtype=torch.float64, device=device) for _ in range(2))
+    eps = torch.rand(shape[0], *[1] * (len(shape) - 1), dtype=torch.float64, device=device)
+    expected = None
+    for name, way in candidates.items():
+        critic.zero_grad()
+        way(critic, real, fake, eps)
+        gradients = [p.grad.clone() for p in critic.parameters()]
+        expected = expected or gradients
+        for a, b in zip(gradients, expected, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def critic_steps(device: str, seconds: float, compile_: bool) -> list[dict]:
+    found = []
+    for what, critic, shape, goal in tqdm(critics(device), desc="critic steps"):
+        penalised = {"public": ways.public, "two forwards": ways.two_forwards, "one forward": ways.one_forward}
+        penalised["by hand"] = ways.by_hand
+        if compile_ and "-32-" in what:
+            penalised["by hand, compiled"] = ways.compiled_by_hand()
+        assert_parity(critic, shape, {k: way for k, way in penalised.items() if "compiled" not in k})
+        others = {"plain": ways.plain, "R1": ways.r1, "R1 by hand": ways.r1_by_hand}
+        assert_parity(critic, shape, {k: others[k] for k in ("R1", "R1 by hand")})
+
+        real, fake = (torch.randn(shape, device=device) for _ in range(2))
+        eps = torch.rand(shape[0], *[1] * (len(shape) - 1), device=device)
+
+        def bare(way, critic=critic, real=real, fake=fake, eps=eps):
+            critic.zero_grad()
+            way(critic, real, fake, eps)
+
+        def whole(way, fused, critic=critic, real=real, fake=fake, eps=eps):
+            own = copy.deepcopy(critic)
+            adam = torch.optim.Adam(own.parameters(), lr=1e-4, betas=(0.5, 0.9), fused=fused or None)
+
+            def step():
+                adam.zero_grad()
+                way(own, real, fake, eps)
+                adam.step()
+
+            return step
+
+        turns = {name: lambda way=way: bare(way) for name, way in (penalised | others).items()}
+        turns["public, with default Adam"] = whole(ways.public, False)
+        turns["by hand, with fused Adam"] = whole(ways.by_hand, True)
+        spectral = gp.spectral_norm_(copy.deepcopy(critic))
+        turns["spectral norm"] = lambda critic=spectral, bare=bare: bare(ways.plain, critic)
+        wide = max((p for p in critic.parameters() if p.ndim == 2), key=torch.numel)
+        a, w = torch.randn(3 * shape[0], wide.shape[1], device=device), wide.detach().T.contiguous()
+        turns["one product"] = lambda a=a, w=w: torch.mm(a, w)
+        times = take_turns(turns, seconds, device)
+
+        for name in list(penalised)[1:]:
+            wanted = 3.0 if "compiled" in name else goal if name == "by hand" else None
+            found.append(row(what, name, "public", times, wanted))
+        found.append(row(what, "by hand, with fused Adam", "public, with default Adam", times, goal))
+        found += [
+            row(what, "plain", name, times) for name in ("public", "by hand", "R1", "R1 by hand", "spectral norm")
+        ]
+        if len(shape) == 2:
+            with FlopCounterMode(display=False) as counter:
+                bare(ways.by_hand)
+            rate = 2 * a.numel() * w.shape[1] / statistics.median(times["one product"])
+            floor = counter.get_total_flops() / rate
+            entry = row(what, "by hand", "by hand", times, 1.25 if "512" in what else None)
+            times["by hand"] = [t / floor for t in times["by hand"]]
+            low, median, high = statistics.quantiles(times["by hand"], n=4)
+            found.append(entry | {"against": "floor", "ratio": median, "quartiles": [low, high], "gflops": rate / 1e9})
+    return found
+
+
+def replicas(device: str, seconds: float) -> list[dict]:
+    """Sixteen critic steps with their optimiser, and sixteen whole runs, one after another and at once."""
+    seeds, shape = range(16), (256, 2)
+    config = gp.Config(width=32, steps=5, n_critic=5, device=device)
+    single = [gp.config.build_networks(dataclasses.replace(config, seed=s))[0].to(device) for s in seeds]
+    adams = [torch.optim.Adam(critic.parameters(), lr=1e-4, betas=(0.5, 0.9)) for critic in single]
+    real, fake = (torch.randn(16, *shape, device=device) for _ in range(2))
+    eps = torch.rand(16, shape[0], 1, device=device)
+    stack = Stack(copy.deepcopy(single), lambda p: torch.optim.Adam(p, lr=1e-4, betas=(0.5, 0.9), fused=True))
+
+    def one_by_one():
+        for critic, adam, *batch in zip(single, adams, real, fake, eps, strict=True):
+            adam.zero_grad()
+            ways.public(critic, *batch)
+            adam.step()
+
+    @torch.no_grad()
+    def at_once():
+        n, sweep = shape[0], gp.double_backprop
+        inputs, outputs = sweep.forward(stack.layers, torch.cat([real, fake, eps * real + (1 - eps) * fake], dim=1))
+        slopes = torch.cat([real.new_full((16, n), -1 / n), real.new_full((16, n), 1 / n)], dim=1)
+        gradients, _ = sweep.double_backward(
+            stack.layers, inputs, outputs, slopes, *sweep.rows("interpolates", n, 1), lambda m: 20 / n * (m - 1)
+        )
+        stack.set_gradient(gradients)
+        stack.optimizer.step()
+
+    steps = take_turns({"one by one, public": one_by_one, "at once": at_once}, seconds, device)
+    runs = take_turns(
+        {
+            "one by one, by hand": lambda: [gp.train(dataclasses.replace(config, seed=s)) for s in seeds],
+            "at once": lambda: gp.train_many(config, seeds),
+        },
+        seconds,
+        device,
+    )
+    what = "16 seeds, MLP 2-32-32-32-1"
+    return [
+        row(f"{what}, critic steps", "at once", "one by one, public", steps, 5.0),
+        row(f"{what}, whole runs", "at once", "one by one, by hand", runs),
+    ]
+
+
+def scaling(device: str, seconds: float) -> list[dict]:
+    found = []
+    for count, size in ((60, 4000), (500, 1000), (500, 16000)):
+        parameters = [torch.zeros(size, device=device) for _ in range(count)]
+        for p in parameters:
+            p.grad = torch.randn(size, device=device)
+        flat = torch.randn(1, count * size, device=device)
+
+        def fill(parameters=parameters):
+            torch._foreach_zero_([p.grad for p in parameters])
+            torch._foreach_add_([p.grad for p in parameters], 0.1)
+
+        turns = {
+            "loop with .item()": lambda p=parameters: ways.clip_by_loop(p, 1e-3),
+            "fill 1": fill,
+            "torch's clip_grad_norm_": lambda p=parameters: torch.nn.utils.clip_grad_norm_(p, 1e-3),
+            "fill 2": fill,
+            "clip_norm_": lambda p=parameters: gp.clip_norm_(p, 1e-3),
+            "fill 3": fill,
+            "fill 4": lambda flat=flat: flat.fill_(0.1),
+            "flat buffer": lambda flat=flat: scale_rows_(flat, "clip_norm", 1e-3),
+        }
+        times = take_turns(turns, seconds, device)
+        goals = {"clip_norm_": 3.0, "flat buffer": 20.0} if (count, size) == (500, 1000) else {}
+        for way in ("torch's clip_grad_norm_", "clip_norm_", "flat buffer"):
+            found.append(row(f"scaling {count} x {size:,}", way, "loop with .item()", times, goals.get(way)))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--quick", action="store_true", help="a second a row, and nothing is written")
+    parser.add_argument("--no-compile", action="store_true", help="leave out the compiled sweep (it takes a minute)")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    seconds = 0.2 if given.quick else 12.0
+    rows = critic_steps(given.device, seconds, not given.no_compile)
+    rows += replicas(given.device, seconds) + scaling(given.device, seconds / 3)
+    for entry in rows:
+        goal = "" if entry["goal"] is None else f"  goal {entry['goal']:g}"
+        low, high = entry["quartiles"]
+        print(
+            f"{entry['what']:<40} {entry['way']:<26} {entry['ms']:9.3f} ms  {entry['ratio']:6.2f} "
+            f"({low:.2f} to {high:.2f}) against {entry['against']}{goal}"
+        )
+    if given.quick:
+        return
+    device = torch.cuda.get_device_name() if given.device == "cuda" else f"{platform.machine()} CPU, one thread"
+    record = {
+        "date": datetime.date.today().isoformat(),
+        "device": device,
+        "torch": torch.__version__.partition("+")[0],
+        "source_hash": gp.runs.source_hash(),
+        "rows": rows,
+    }
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / f"{given.device}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
