@@ -34,6 +34,11 @@ class Measurement:
     def median(self) -> float:
         return statistics.median(self.values)
 
+    @property
+    def spread(self) -> str:
+        """The smallest and the largest value, in words."""
+        return f"{short(min(self.values))} to {short(max(self.values))}" if len(self.values) > 1 else "one value"
+
     def __repr__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
         return (
@@ -58,10 +63,13 @@ class Verdict:
         return {"text/plain": f"{self.id}: {self.word}", "text/html": self._box()}
 
     def _box(self) -> str:
+        # Every cell carries its column's name: on a phone the rows become cards.
+        spread = _count(self.seeds)
         rows = "".join(
-            f"<tr><td>{html.escape(m.name)}</td><td>{_measured(short(m.median) + ' ' + m.unit)}</td>"
-            f"<td>{_measured(f'{short(min(m.values))} to {short(max(m.values))}')}</td>"
-            f"<td>{short(m.band[0])} to {short(m.band[1])}</td></tr>"
+            f"<tr><td>{html.escape(m.name)}</td>"
+            f'<td data-label="median">{_measured(short(m.median) + " " + m.unit)}</td>'
+            f'<td data-label="{spread}">{_measured(m.spread)}</td>'
+            f'<td data-label="asserted band">{short(m.band[0])} to {short(m.band[1])}</td></tr>'
             for m in self.measurements
         )
         kind = self.word.replace(" ", "-")
@@ -70,7 +78,7 @@ class Verdict:
             f'padding:.6em 1em;margin:1em 0"><p><strong>Claim.</strong> “{html.escape(self.claim)}”</p>'
             f"<p><strong>Verdict: {self.word}.</strong> {_mark_numbers(html.escape(self.because))}</p>"
             '<table><thead><tr><th scope="col">measured</th><th scope="col">median</th>'
-            f'<th scope="col">{_count(self.seeds)}</th><th scope="col">asserted band</th></tr></thead>'
+            f'<th scope="col">{spread}</th><th scope="col">asserted band</th></tr></thead>'
             f"<tbody>{rows}</tbody></table></div>"
         )
 
@@ -93,10 +101,10 @@ def _mark_numbers(text: str) -> str:
 
 
 def short(value: float) -> str:
-    """Return a number with three significant digits, as a person would write it."""
+    """Return a number with three significant digits, as a person would write it; whole ones from 1,000 with all."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    if 1e-3 <= abs(value) < 1e5:
+    if 1e-3 <= abs(value) < 1e7:
         digits = max(0, 2 - math.floor(math.log10(abs(value))))
         text = f"{value:,.{digits}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text

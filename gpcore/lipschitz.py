@@ -97,6 +97,7 @@ class GradientNormalized(nn.Module):
         self.critic = critic
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised scores ``(N,)`` of samples ``(N, ...)``."""
         wanted = torch.is_grad_enabled()
         with torch.inference_mode(False), torch.enable_grad():  # the norm needs a gradient even if the caller does not
             scores, norms = scores_and_norms(self.critic, x)

@@ -91,6 +91,7 @@ class RecurrentClassifier(nn.Module):
         self.readout = nn.Linear(hidden, classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the logits ``(N, classes)`` for sequences ``(N, T, inputs)``."""
         return self.readout(self.recurrent(x)[0][:, -1])
 
 
@@ -104,5 +105,6 @@ class CharModel(nn.Module):
         self.readout = nn.Linear(hidden, alphabet_size)
 
     def forward(self, codes: Tensor, state=None):
+        """Return ``(logits, state)`` for codes ``(N, T)``; ``state`` goes on where an earlier call ended."""
         outputs, state = self.recurrent(self.embedding(codes), state)
         return self.readout(outputs), state

@@ -39,11 +39,16 @@ def _tree(node) -> str:
     return f"[{', '.join(map(_tree, node))}]" if isinstance(node, list) else repr(node)
 
 
-def source_hash(folder: Path = PACKAGE) -> str:
-    """Return a digest of every Python file of ``gpcore`` as a syntax tree without docstrings, and of the claims."""
-    parts = [f"{path.name}\n{_code(path.read_text(encoding='utf-8'))}" for path in sorted(Path(folder).glob("*.py"))]
+def source_hash(folder: Path | None = None) -> str:
+    """Return a digest of every Python file of ``gpcore`` as a syntax tree without docstrings, and of the claims.
+
+    Args:
+        folder: where the files are; None is the folder of ``gpcore`` itself.
+    """
+    folder = Path(folder or PACKAGE)
+    parts = [f"{path.name}\n{_code(path.read_text(encoding='utf-8'))}" for path in sorted(folder.glob("*.py"))]
     # The claims' wording is part of what the verdicts' boxes show.
-    parts += [path.read_text(encoding="utf-8") for path in sorted(Path(folder).glob("claims.yml"))]
+    parts += [path.read_text(encoding="utf-8") for path in sorted(folder.glob("claims.yml"))]
     return _digest("\n".join(parts))
 
 
@@ -93,12 +98,13 @@ def provenance(device: str | torch.device = "auto") -> dict:
     ``commit`` is None outside a repository; ``dirty`` says that files differed from the commit.
     """
     cuda = torch.cuda.is_available() and str(device) != "cpu"
+    threads = torch.get_num_threads()
     return {
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "source_hash": source_hash(),
         "versions": {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]},
-        "device": torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads",
+        "device": torch.cuda.get_device_name() if cuda else f"CPU, {threads} thread{'s' * (threads > 1)}",
     }
 
 

@@ -60,6 +60,18 @@ def test_every_number_of_the_box_that_can_vary_is_marked():
     assert verdict()._repr_mimebundle_()["text/plain"] == "balance: holds"
 
 
+def test_every_value_of_the_box_names_its_column():
+    html = verdict()._repr_mimebundle_()["text/html"]
+    for label in ("median", "range over 3 seeds", "asserted band"):
+        assert html.count(f'<td data-label="{label}">') == 1
+
+
+def test_one_value_has_no_range():
+    html = verdict(measurements=[measurement(values=[1.88])], seeds=[0])._repr_mimebundle_()["text/html"]
+    assert "one value" in html and "1.88 to 1.88" not in html
+    assert measurement().spread == "1 to 3"
+
+
 def test_the_box_escapes_what_it_is_given():
     html = verdict(because="a < b & c")._repr_mimebundle_()["text/html"]
     assert "a &lt; b &amp; c" in html
@@ -68,7 +80,7 @@ def test_the_box_escapes_what_it_is_given():
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0, "0"), (0.123456, "0.123"), (12.3456, "12.3"), (1234.5, "1,234"), (1.5e-7, "1.5e-07"), (2e9, "2.0e+09"),
-     (-0.5, "-0.5"), (math.nan, "nan"), (99999.0, "99,999")],
+     (-0.5, "-0.5"), (math.nan, "nan"), (99999.0, "99,999"), (1000.0, "1,000"), (1e5, "100,000")],
 )  # fmt: skip
 def test_numbers_are_short(value, text):
     assert evidence.short(value) == text

@@ -84,7 +84,7 @@ def test_checkpoints_have_a_folder_in_full_runs_only(monkeypatch, tmp_path):
 
 def test_provenance_names_code_and_machine():
     found = runs.provenance("cpu")
-    assert found["source_hash"] == runs.source_hash() and found["device"].startswith("CPU")
+    assert found["source_hash"] == runs.source_hash() and found["device"] == "CPU, 1 thread"
     assert found["versions"].keys() >= {"python", "torch"} and "+" not in found["versions"]["torch"]
     if shutil.which("git") and (runs.PACKAGE.parent / ".git").exists():
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=runs.PACKAGE, capture_output=True, text=True)
