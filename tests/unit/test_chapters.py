@@ -48,6 +48,19 @@ def lines(cell) -> int:
     return sum(bool(line.strip()) for line in cell.source.splitlines())
 
 
+def title(path) -> str:
+    markdown = (cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    return re.search(r"^# (.+?)\s*$", "\n".join(markdown), re.MULTILINE)[1]
+
+
+def test_the_readme_lists_the_chapters_by_their_titles():
+    readme = (chapters.ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^- \[(\d+)\. (.+?)\]\(https://[^)]+/(notebooks/[\w.]+)\)$", readme, re.MULTILINE)
+    assert listed == [
+        (str(int(chapters.number(path))), title(path), f"notebooks/{path.name}") for path in CHAPTERS
+    ]
+
+
 def test_the_chapters_are_there():
     assert WANTED <= {path.stem for path in CHAPTERS}
     assert all(path in CHAPTERS for path in chapters.NOTEBOOKS.glob("*.ipynb")), "a notebook without a number"
