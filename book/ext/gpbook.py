@@ -5,6 +5,7 @@ A plain Sphinx extension: it reads ``gpcore/claims.yml``, ``book/evidence`` and 
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import json
 import re
@@ -20,9 +21,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "book" / "tools")]
 
 import mathjax  # noqa: E402
 import nbformat  # noqa: E402
+from pybtex.plugin import register_plugin  # noqa: E402
+from pybtex.style import template  # noqa: E402
+from pybtex.style.formatting.plain import Style as Plain  # noqa: E402
 
 from gpcore import evidence, runs  # noqa: E402
 
+# The widest figure of one panel, in points: gpcore.figures makes it 5 inches wide.
+ONE_PANEL = 360
 EVIDENCE, RUNS = ROOT / "book" / "evidence", ROOT / "book" / "runs"
 
 
@@ -32,9 +38,12 @@ def chapters() -> dict[str, str]:
 
 
 def table(head: list[str], rows: list[list[str]], label: str) -> str:
-    """Return an HTML table that scrolls inside itself; cells are HTML."""
+    """Return an HTML table that scrolls inside itself; cells are HTML. On a phone its rows become cards."""
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join(
+        "<tr>" + "".join(f'<td data-label="{name}">{cell}</td>' for name, cell in zip(head, row, strict=True)) + "</tr>"
+        for row in rows
+    )
     # A region that scrolls must be reachable by keyboard.
     return (
         f'<div class="gp-table" tabindex="0" role="region" aria-label="{html.escape(label)}">'
@@ -45,19 +54,19 @@ def table(head: list[str], rows: list[list[str]], label: str) -> str:
 def measured(entry: dict) -> list[str]:
     """Return the cells of a measurement: name, median, range, number of seeds, band."""
     m = evidence.Measurement(entry["name"], entry["values"], tuple(entry["band"]), entry["unit"])
-    low, high = evidence.short(min(m.values)), evidence.short(max(m.values))
-    spread = f"{low} to {high}" if len(m.values) > 1 else "one value"
     band = f"{evidence.short(m.band[0])} to {evidence.short(m.band[1])}"
     return [
         html.escape(m.name),
         f"{evidence.short(m.median)} {html.escape(m.unit)}".strip(),
-        spread,
+        m.spread,
         str(len(m.values)),
         band,
     ]
 
 
-MEASURED = ["measured", "median", "range", "values", "asserted band"]
+MEASURED = ["measured", "median", "range", "n", "asserted band"]
+# A full run may be made with few steps, so its chapters assert only that a number is sane.
+MEASURED_IN_FULL = [*MEASURED[:-1], "sanity range asserted"]
 
 
 def link(number: str, text: str) -> str:
@@ -66,21 +75,29 @@ def link(number: str, text: str) -> str:
     return f'<a href="../{name}.html">{text}</a>' if name else text
 
 
+def verdict_word(word: str) -> str:
+    """Return a verdict's word in its colour."""
+    return f'<span class="gp-word gp-{word.replace(" ", "-")}">{word}</span>'
+
+
+def tally(words: list[str]) -> str:
+    """Return how many verdicts there are of each kind, ``"5 hold, 7 hold if, 1 does not"``."""
+    forms = {"holds": ("holds", "hold"), "holds if": ("holds if", "hold if"), "does not hold": ("does not", "do not")}
+    return ", ".join(f"{words.count(word)} {forms[word][words.count(word) != 1]}" for word in evidence.WORDS)
+
+
 def ledger() -> str:
     """Return the table of all claims with their verdicts."""
     found = {c["id"]: c for record in evidence.load_evidence(EVIDENCE).values() for c in record["claims"]}
     rows = []
     for claim in sorted(evidence.load_claims().values(), key=lambda c: c["chapter"]):
         verdict = found.get(claim["id"])
-        word = verdict["word"] if verdict else "not measured yet"
-        kind = word.replace(" ", "-") if verdict else "none"
         because = html.escape(verdict["because"]) if verdict else ""
         rows.append(
             [link(claim["chapter"], claim["chapter"]), claim["source"], html.escape(claim["claim"]),
-             f'<span class="gp-word gp-{kind}">{word}</span>', because]
+             verdict_word(verdict["word"] if verdict else "not measured yet"), because]
         )  # fmt: skip
-    counts = [sum(v["word"] == word for v in found.values()) for word in evidence.WORDS]
-    summary = ", ".join(f"{n} {word}" for n, word in zip(counts, evidence.WORDS, strict=True))
+    summary = tally([verdict["word"] for verdict in found.values()])
     head = ["chapter", "source", "claim", "verdict", "because"]
     return f"<p>Of {len(rows)} claims, {len(found)} have been measured: {summary}.</p>" + table(
         head, rows, "Ledger of claims"
@@ -98,14 +115,17 @@ def results() -> str:
 
 
 def provenance(record: dict) -> str:
-    """Return one sentence on where a full run was made."""
-    parameters = ", ".join(f"{k} = {v}" for k, v in record["parameters"].items())
+    """Return as HTML what a full run was, where it was made and from which code."""
+    effort, seed = record["parameters"].get("effort", 1), record["parameters"].get("seed", 0)
+    steps = "all its steps" if effort == 1 else f"{100 * effort:g}% of its steps (<code>effort={effort:g}</code>)"
     commit = (record.get("commit") or "none")[:10] + (" with changes" if record.get("dirty") else "")
     versions = ", ".join(f"{k} {v}" for k, v in record.get("versions", {}).items())
-    minutes = record["wall_seconds"] / 60
-    return html.escape(
-        f"Run on {record['device']} on {record['date'][:10]}, in {minutes:.1f} minutes, at commit {commit}, gpcore "
-        f"{record.get('source_hash', 'unknown')}, with {versions}; parameters: {parameters}."
+    minutes, source = record["wall_seconds"] / 60, record.get("source_hash", "unknown")
+    device = html.escape(re.sub(r"\b1 threads\b", "1 thread", record["device"]))  # as older records have it
+    return (
+        f"The full preset with {steps}, seeds from {seed} on, run on {record['date'][:10]} on {device}, "
+        f"in {minutes:.1f} minutes; commit <code>{commit}</code>, gpcore <code>{source}</code>, "
+        f"{html.escape(versions)}."
     )
 
 
@@ -117,9 +137,9 @@ def full_runs() -> str:
         text = (
             provenance(record)
             if record
-            else f"No full run of this chapter has been recorded: make full CHAPTER={number}."
+            else f"No full run of this chapter has been recorded; <code>make full CHAPTER={number}</code> makes one."
         )
-        parts.append(f"<p>Chapter {link(number, number)}. {text}</p>")
+        parts.append(f"<p>{link(number, f'Chapter {int(number)}')}. {text}</p>")
     return "".join(parts)
 
 
@@ -131,7 +151,9 @@ def chapter_run(number: str) -> str:
             '<div class="gp-run"><p>No full run of this chapter has been recorded yet. '
             f"<code>make full CHAPTER={number}</code> makes one.</p></div>"
         )
-    words = "; ".join(f"{c['id']}: {c['word']}" for c in record.get("claims", record.get("verdicts", [])))
+    verdicts = "".join(
+        f"<li>“{html.escape(c['claim'])}”: {verdict_word(c['word'])}</li>" for c in record.get("claims", [])
+    )
     notebook = nbformat.read(RUNS / record["folder"] / "notebook.ipynb", as_version=4)
     figures = [
         re.sub(r"(?<=[\"#(])gp(?=[0-9a-f]{8}-)", "full-gp", output["data"]["text/html"])
@@ -142,8 +164,8 @@ def chapter_run(number: str) -> str:
     ]
     return (
         f'<div class="gp-run"><p>{provenance(record)}</p>'
-        + (f"<p>Verdicts of this run: {html.escape(words)}.</p>" if words else "")
-        + table(MEASURED, [measured(m) for m in record["measurements"]], "Measurements of the full run")
+        + (f"<p>Verdicts of this run:</p><ul>{verdicts}</ul>" if verdicts else "")
+        + table(MEASURED_IN_FULL, [measured(m) for m in record["measurements"]], "Measurements of the full run")
         + f'<details class="gp-answer"><summary>Figures of the full run</summary>{"".join(figures)}</details></div>'
     )
 
@@ -156,10 +178,18 @@ def strip(number: str) -> str:
     seeds = max([len(c["seeds"]) for c in record["claims"]] or [len(m["values"]) for m in record["measurements"]])
     lock = dict(re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
     return (
-        f'<p class="gp-strip">Outputs: preset fast, on a CPU, {seeds} seeds (0 to {seeds - 1}), torch {lock["torch"]}; '
-        f"re-run and compared at every change. {len(record['measurements'])} measurements, "
+        f'<p class="gp-strip">Chapter {int(number)}. Outputs: preset fast, on a CPU, {seeds} seeds (0 to {seeds - 1}), '
+        f"torch {lock['torch']}; re-run and compared at every change. {len(record['measurements'])} measurements, "
         f"{len(record['claims'])} verdicts.</p>"
     )
+
+
+class Linked(Plain):
+    """The plain style of a bibliography, its addresses short enough for a phone."""
+
+    def format_url(self, entry):
+        address = template.field("url", raw=True, apply_func=lambda url: re.sub("^https?://", "", url))
+        return template.href[template.field("url", raw=True), address]
 
 
 def raw(markup: str) -> nodes.raw:
@@ -172,13 +202,14 @@ def directive(make) -> type[Directive]:
 
 
 def complete_chapter(app, doctree) -> None:
-    """Put the strip under a chapter's title and its full run at the end."""
+    """Put a chapter's number before its title, the strip under it and the full run at the end."""
     number = Path(app.env.docname).name[:2]
     if chapters().get(number) != app.env.docname:
         return
     title = next(doctree.findall(nodes.title), None)
     if title is None:
         raise ValueError(f"{app.env.docname} has no title")
+    title.insert(0, nodes.Text(f"{int(number)}. "))
     title.parent.insert(title.parent.index(title) + 1, raw(strip(number)))
     section = nodes.section("", nodes.title("", "Full run"), raw(chapter_run(number)), ids=["full-run"])
     title.parent.append(section)
@@ -187,6 +218,27 @@ def complete_chapter(app, doctree) -> None:
 def depend_on_evidence(app, env, added, changed, removed) -> list[str]:
     """Read these pages anew at every build: what they show does not stand in their own files."""
     return [*chapters().values(), "book/ledger", "book/results"]
+
+
+def frame_wide_figures(app, pagename, templatename, context, doctree) -> None:
+    """Put every figure of two or more panels into a frame that scrolls where the screen is too narrow to read it."""
+    frame = '<div class="gp-scroll" tabindex="0" role="group" aria-label="wide figure">{}</div>'
+    context["body"] = re.sub(
+        r'<svg [^>]*?role="img"[^>]*?viewBox="0 0 (\d+)[^>]*>.*?</svg>',
+        lambda svg: frame.format(svg[0]) if int(svg[1]) > ONE_PANEL else svg[0],
+        context.get("body", ""),
+        flags=re.DOTALL,
+    )
+
+
+def readable_signature(app, what, name, obj, options, signature, returns):
+    """Show a field that starts as a new list or dict as such, and not as the dataclass's ``<factory>``."""
+    if not dataclasses.is_dataclass(obj) or not signature:
+        return None
+    for field in dataclasses.fields(obj):
+        if field.default_factory is not dataclasses.MISSING:
+            signature = signature.replace(f"{field.name}=<factory>", f"{field.name}={field.default_factory()!r}")
+    return signature, returns
 
 
 def finish(app, error) -> None:
@@ -201,9 +253,13 @@ def finish(app, error) -> None:
 
 
 def setup(app) -> dict:
+    register_plugin("pybtex.style.formatting", "linked", Linked)
     for name, make in (("ledger", ledger), ("results", results), ("fullruns", full_runs)):
         app.add_directive(name, directive(make))
-    app.connect("doctree-read", complete_chapter)
+    # Before the builder's own readers of titles and contents (500), which then know the number and the full run.
+    app.connect("doctree-read", complete_chapter, priority=400)
+    app.connect("html-page-context", frame_wide_figures)
+    app.connect("autodoc-process-signature", readable_signature)
     app.connect("env-get-outdated", depend_on_evidence)
     app.connect("build-finished", finish)
     if not mathjax.available():

@@ -1,12 +1,14 @@
 """The built book in a real browser, the network cut: every page, at desktop and phone width, in light and dark."""
 
 import functools
+import html
 import http.server
 import re
 import shutil
 import threading
 from pathlib import Path
 
+import chapters
 import pytest
 import repository
 
@@ -114,6 +116,45 @@ def test_formulas_are_set(site, served, browser):
             assert not re.search(r"\\(lVert|mathbb|frac)", page.locator("article").inner_text()), name
 
 
+# Where the glyphs of every display formula begin and its box does, as the page stands when it is opened.
+FORMULAS = """() => [...document.querySelectorAll('article div.math')].map(box => {
+    const glyphs = [...box.querySelectorAll('mjx-c')].map(e => e.getBoundingClientRect());
+    const holder = box.querySelector('mjx-container');
+    return {box: box.getBoundingClientRect().left, end: box.getBoundingClientRect().right,
+            first: Math.min(...glyphs.map(r => r.left)), last: Math.max(...glyphs.map(r => r.right)),
+            reach: Math.max(holder.scrollWidth - holder.clientWidth, box.scrollWidth - box.clientWidth)}
+})"""
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_formulas_are_read_from_their_beginning(site, served, browser, size):
+    wide = 0
+    with Visit(browser, served, size) as visit:
+        for name in (p for p in pages(site) if p.startswith("notebooks/")):
+            page = visit.open(name)
+            page.wait_for_selector("mjx-container", timeout=20_000)
+            page.wait_for_function("document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
+            for formula in page.evaluate(FORMULAS):
+                assert formula["first"] >= formula["box"] - 1, f"{name}: the beginning lies outside: {formula}"
+                # What lies beyond the right edge can be scrolled to.
+                hidden = formula["last"] - formula["end"]
+                assert hidden <= formula["reach"] + 1, f"{name}: the end cannot be reached: {formula}"
+                wide += hidden > 0
+    assert wide or size == "desktop", "no formula is wide enough for this test to say something"
+
+
+def test_the_number_of_a_formula_stands_behind_it(site, served, browser):
+    with Visit(browser, served) as visit:
+        page = visit.open("notebooks/06_gradient_penalty.html")
+        page.wait_for_selector("div.math mjx-container", timeout=20_000)
+        number, formula = page.evaluate(
+            """() => {const box = document.querySelector('div.math'), number = document.createElement('span');
+            number.className = 'eqno'; number.textContent = '(1)'; box.prepend(number);
+            return [number, box.querySelector('mjx-container')].map(e => e.getBoundingClientRect().left)}"""
+        )
+        assert number > formula
+
+
 def test_every_figure_says_what_it_shows(site, served, browser):
     with Visit(browser, served) as visit:
         for name in pages(site):
@@ -183,3 +224,136 @@ def test_the_ledger_holds_every_claim_and_every_verdict(site):
         assert evidence.load_claims()[claim]["claim"].replace("'", "&#x27;") in text
     for word in evidence.WORDS:
         assert text.count(f'gp-{word.replace(" ", "-")}">{word}<') == sum(c["word"] == word for c in found)
+
+
+# --- what a reader of every page is told
+
+
+def article(page: str) -> str:
+    """A page's text without its tags."""
+    return html.unescape(re.sub(r"<[^>]+>", "", page))
+
+
+def test_no_page_names_the_folder_it_was_built_in(site):
+    for path in site.rglob("*"):
+        if path.suffix in (".html", ".js", ".txt", ".ipynb", ".md", ".css"):
+            text = path.read_text(encoding="utf-8")
+            assert f"{chapters.ROOT}" not in text and "PosixPath" not in text, path.relative_to(site)
+
+
+def test_every_page_names_its_licence(site):
+    for name in pages(site):
+        assert "Text: CC BY 4.0. Code: MIT." in (site / name).read_text(encoding="utf-8"), name
+
+
+def test_chapters_show_their_numbers(site):
+    found = chapters.all_chapters()
+    for name in pages(site):
+        text = (site / name).read_text(encoding="utf-8")
+        sidebar = text[text.index('id="pst-primary-sidebar"') : text.index("<main")]
+        listed = re.findall(r'toctree-l1[^>]*><a [^>]*>(\d+)\. ', sidebar)
+        assert listed == [str(int(chapters.number(path))) for path in found], name
+    for path in found:
+        number = int(chapters.number(path))
+        text = (site / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
+        assert re.search(rf"<title>{number}\. \w", text) and f'<p class="gp-strip">Chapter {number}. ' in text
+        assert re.search(r'class="page-toc.*href="#full-run">Full run</a>', text, flags=re.DOTALL), path.stem
+
+
+def test_the_reference_speaks_of_gpcore_in_its_own_words(site):
+    text = article((site / "book" / "api.html").read_text(encoding="utf-8"))
+    for foreign in ("<factory>", "<class '", "<function", "<object", "Should be overridden"):
+        assert foreign not in text, foreign
+    assert "source_hash(folder=None)" in text and "label=str" in text and "step=[]" in text
+
+
+def test_every_paper_has_its_capitals_and_a_link(site):
+    page = (site / "book" / "bibliography.html").read_text(encoding="utf-8")
+    entries = page.split('<div class="citation"')[1:]
+    assert len(entries) >= 26
+    for entry in entries:
+        assert re.search(r'class="reference external" href="https://', entry), article(entry)
+        assert not re.search(r"[?!] [a-z]", article(entry)), article(entry)
+
+
+def test_readers_are_given_words_for_identifiers(site):
+    from gpcore import evidence
+
+    for path in chapters.all_chapters():
+        text = (site / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
+        run = article(text[text.index('<div class="gp-run">') :])
+        assert not [claim for claim in evidence.load_claims() if f"{claim}:" in run], path.stem
+        assert "1 threads" not in run and "preset = full" not in run
+
+
+# --- phones
+
+
+def on_a_phone(site, served, browser, wanted: str):
+    """Every page that holds ``wanted``, open on a phone, with its name."""
+    with Visit(browser, served, "phone") as visit:
+        for name in pages(site):
+            if wanted in (site / name).read_text(encoding="utf-8"):
+                yield name, visit.open(name)
+
+
+def test_tables_are_cards_on_a_phone(site, served, browser):
+    cells = 0
+    for name, page in on_a_phone(site, served, browser, 'data-label="'):
+        page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+        for text, left, right, hidden, drop in page.evaluate(
+            """() => [...document.querySelectorAll(':is(.gp-table, .gp-verdict) td')].map(cell => {
+            const box = cell.getBoundingClientRect(), words = document.createRange();
+            words.selectNodeContents(cell);
+            const tops = [...words.getClientRects()].map(r => r.top);
+            const number = /^(median|range|sanity|asserted)/.test(cell.dataset.label);
+            return [cell.innerText, box.left, box.right, cell.scrollWidth - cell.clientWidth,
+                    number ? Math.max(...tops) - Math.min(...tops) : 0]})"""
+        ):
+            assert 0 <= left and right <= SIZES["phone"][0] and hidden <= 0, f"{name}: {text!r} lies outside"
+            assert drop < 10, f"{name}: {text!r} is broken"
+            cells += 1
+    assert cells > 500
+
+
+def test_a_verdict_says_on_a_phone_what_its_numbers_are(site, served, browser):
+    boxes = 0
+    label = re.compile(r'"(median|range.*|asserted band)"')
+    for name, page in on_a_phone(site, served, browser, 'class="gp-verdict'):
+        for row in page.locator(".gp-verdict tbody tr").all():
+            labels = row.evaluate("row => [...row.cells].map(cell => getComputedStyle(cell, '::before').content)")
+            assert labels[0] == "none" and all(map(label.fullmatch, labels[1:])), f"{name}: {labels}"
+            boxes += 1
+    assert boxes >= 10
+
+
+def test_wide_figures_scroll_on_a_phone_and_are_whole_on_a_desktop(site, served, browser):
+    sizes = "() => [...document.querySelectorAll('.gp-scroll')].map(e => [e.scrollWidth, e.clientWidth])"
+    framed = 0
+    for name, page in on_a_phone(site, served, browser, 'class="gp-scroll"'):
+        page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+        for whole, shown in page.evaluate(sizes):
+            assert whole >= 480 > shown, name
+            framed += 1
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= SIZES["phone"][0], name
+    assert framed >= 10
+    with Visit(browser, served) as visit:
+        for whole, shown in visit.open("notebooks/06_gradient_penalty.html").evaluate(sizes):
+            assert whole == shown
+
+
+def test_small_things_stay_whole_on_a_phone(site, served, browser):
+    for name, page in on_a_phone(site, served, browser, "right-next"):
+        arrow = page.locator(".right-next > :last-child").bounding_box()
+        assert arrow["x"] + arrow["width"] <= SIZES["phone"][0] - 4, name
+    for name, page in on_a_phone(site, served, browser, "data-knob"):
+        for value in page.locator("[data-knob] output").all():
+            assert value.evaluate("e => e.getClientRects().length") == 1, name
+    for _, page in on_a_phone(site, served, browser, 'class="citation"'):
+        alone = page.evaluate(
+            """() => [...document.querySelectorAll('div.citation p')].filter(p => {
+            const link = [...p.querySelectorAll('a')].at(-1), dot = document.createRange();
+            dot.selectNode(link.nextSibling);
+            return dot.getBoundingClientRect().top > link.getBoundingClientRect().bottom - 4}).map(p => p.innerText)"""
+        )
+        assert alone == []
