@@ -1,0 +1,80 @@
+"""What was expected and the lines that mend it, for every finding's name."""
+
+from __future__ import annotations
+
+from ._report import Finding
+
+_NORM = "norms = gradient.flatten(1).norm(dim=1)            # one number a sample"
+_EPS = "eps = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)"
+_MEAN = "penalty = weight * ((norms - 1) ** 2).mean()"
+_POINTS = f"{_EPS}\nx = (eps * real + (1 - eps) * fake).detach().requires_grad_()"
+_SEPARATE = "one norm for each sample, over all of its dimensions, and the mean over the batch last"
+
+# name: (expected, mend)
+PENALTY: dict[str, tuple[str, str]] = {
+    "norm-over-channels": (f"{_SEPARATE}", _NORM),
+    "norm-over-batch": (f"{_SEPARATE}", f"{_NORM}\n{_MEAN}"),
+    "norm-per-element": (f"{_SEPARATE}; elements are squared and summed, not averaged", _NORM),
+    "sum-over-batch": ("the mean over the batch, so that the weight means the same for every batch size", _MEAN),
+    "not-squared": ("the square of norm - target, whose pull fades near the target", _MEAN),
+    "wrong-target": (
+        "a pull towards the norm 1, of the gradient of each score (take the gradient of scores.sum(), not of the mean)",
+        f"gradient, = torch.autograd.grad(scores.sum(), x, create_graph=True)\n{_NORM}\n{_MEAN}",
+    ),
+    "one-sided": (
+        "nothing to mend if it is meant: Petzka et al. 2018 penalise norms above 1 alone; WGAN-GP pulls from both sides",
+        f"{_MEAN}      # the two-sided law",
+    ),
+    "eps-per-element": ("one eps for each sample: all of its elements move along one straight line", _EPS),
+    "eps-shared": ("one eps for each sample, drawn independently", _EPS),
+    "eps-not-uniform": ("eps uniform on [0, 1]", f"{_EPS}      # rand, not randn"),
+    "eps-constant": ("eps drawn afresh at every call, so that the points fill the segments", _POINTS),
+    "wrong-points": ("points on the segments between real and fake samples, eps * real + (1 - eps) * fake", _POINTS),
+    "no-second-order-graph": (
+        "a penalty that can be differentiated with respect to the critic's parameters",
+        "gradient, = torch.autograd.grad(scores.sum(), x, create_graph=True)\n"
+        "# and no .item(), .data, .detach() or numpy() on what follows; the caller runs backward()",
+    ),
+    "fake-not-detached": (
+        "no gradient to the generator in the critic's step. If every caller passes fake.detach(), say so to the check: "
+        "adapt=lambda critic, real, fake: mine(critic, real, fake.detach())",
+        "x = (eps * real + (1 - eps) * fake).detach().requires_grad_()",
+    ),
+    "nan-at-zero-gradient": (
+        "a finite penalty and finite gradients for a critic that is flat; a bare square root has an infinite slope at 0",
+        f"{_NORM}\n# or: gradient.flatten(1).square().sum(1).add(1e-12).sqrt()",
+    ),
+    "penalty-on-probability": (
+        "the gradient of the critic's score as it is, before any sigmoid, logarithm or loss",
+        "scores = critic(x)                                 # the logit\n"
+        "gradient, = torch.autograd.grad(scores.sum(), x, create_graph=True)",
+    ),
+    "batch-coupled": (
+        "that each sample's score and penalty depend on this sample alone",
+        "# in the critic: nn.LayerNorm, nn.InstanceNorm2d or nothing in place of nn.BatchNorm2d;\n"
+        "# in the penalty: no mean or deviation over the batch before the final mean",
+    ),
+    "half-precision-overflow": (
+        "the penalty of a steep critic in float32: float16 ends at 65,504, which a norm of 256 exceeds when squared",
+        "with torch.autocast(real.device.type, enabled=False):\n    penalty = mine(critic, real.float(), fake.float())",
+    ),
+    "global-rng-changed": (
+        "that the function draws random numbers without setting a seed",
+        "# take the seed out of the function, or draw from a generator of its own:\n"
+        "eps = torch.rand(len(real), *[1] * (real.ndim - 1), generator=generator)",
+    ),
+    "weight-inside": (
+        "nothing to mend: add it to the loss as it is, without multiplying again",
+        "loss = critic_loss + mine(critic, real, fake)      # the weight is inside",
+    ),
+}
+
+SCALING: dict[str, tuple[str, str]] = {}
+
+_INFORMATION = ("one-sided", "weight-inside")
+
+
+def finding(name: str, observed: str, *, fault: bool | None = None) -> Finding:
+    """The finding of this name; a fault unless its name says that it is only information."""
+    expected, mend = (PENALTY | SCALING)[name]
+    return Finding(name, observed, expected, mend, name not in _INFORMATION if fault is None else fault)

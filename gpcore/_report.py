@@ -1,0 +1,101 @@
+"""What a check found: reads as prose in a terminal and as a table in a notebook."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check found.
+
+    Attributes:
+        name: a fixed word, such as ``"norm-over-channels"``.
+        observed, expected: sentences, with the numbers that were measured.
+        mend: the few lines that put it right.
+        fault: True for a fault, False for what is only good to know.
+    """
+
+    name: str
+    observed: str
+    expected: str
+    mend: str
+    fault: bool = True
+
+    @property
+    def room(self) -> str:
+        """Link to the room of the bug museum that shows it."""
+        return f"16_bug_museum.html#room-{self.name}"
+
+
+def _fill(text: str, indent: str) -> str:
+    return textwrap.fill(text, 88, initial_indent=indent, subsequent_indent=indent)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of :func:`gpcore.check` and :func:`gpcore.check_scaling`.
+
+    Attributes:
+        subject: the name of the function that was checked.
+        family: what kind of penalty or step it was recognised as, judged by that kind's own law.
+        findings: faults first.
+        undecided: sentences on what could not be told.
+        weight: the number that the law was found to be multiplied by, or None.
+    """
+
+    subject: str
+    family: str
+    findings: tuple[Finding, ...] = ()
+    undecided: tuple[str, ...] = ()
+    weight: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """False where there is a fault; what is only information, or could not be decided, leaves it True."""
+        return not any(finding.fault for finding in self.findings)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all findings."""
+        return tuple(finding.name for finding in self.findings)
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The names of the faults alone."""
+        return tuple(finding.name for finding in self.findings if finding.fault)
+
+    def _verdict(self) -> str:
+        count = len(self.faults)
+        if count:
+            return f"{count} fault{'s' if count > 1 else ''}"
+        return "no fault found, but not everything could be decided" if self.undecided else "no fault found"
+
+    def __str__(self) -> str:
+        lines = [f"{self.subject}: {self._verdict()}.", _fill(f"Recognised as: {self.family}.", "")]
+        for finding in self.findings:
+            lines += ["", f"{'FAULT' if finding.fault else 'Note'}: {finding.name}"]
+            lines += [_fill(f"Observed: {finding.observed}", "  "), _fill(f"Expected: {finding.expected}", "  ")]
+            lines += ["  Mend:", textwrap.indent(finding.mend, "      "), f"  See {finding.room}"]
+        for sentence in self.undecided:
+            lines += ["", _fill(f"Cannot decide: {sentence}", "")]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        escape = html.escape
+        rows = "".join(
+            f'<tr><td><a href="{escape(f.room)}">{escape(f.name)}</a><br>{"fault" if f.fault else "good to know"}</td>'
+            f"<td>{escape(f.observed)}</td><td>{escape(f.expected)}</td><td><pre>{escape(f.mend)}</pre></td></tr>"
+            for f in self.findings
+        )
+        head = "<tr><th>Finding</th><th>Observed</th><th>Expected</th><th>Mend</th></tr>"
+        table = f"<table>{head}{rows}</table>" if rows else ""
+        notes = "".join(f"<p>Cannot decide: {escape(sentence)}</p>" for sentence in self.undecided)
+        return (
+            f"<p><strong>{escape(self.subject)}</strong>: {escape(self._verdict())}. "
+            f"Recognised as: {escape(self.family)}.</p>{table}{notes}"
+        )

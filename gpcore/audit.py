@@ -1,0 +1,186 @@
+"""Is my penalty right? Runs a function on crafted critics and batches, and says in words what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import _calling
+from ._judge_eps import judge_eps
+from ._judge_graph import judge_graph
+from ._judge_law import find_law, judge_law
+from ._laws import Law
+from ._mends import finding
+from ._points import Points, locate
+from ._probes import Subject, find_subject, own_random
+from ._report import Finding, Report
+
+
+def _family(law: Law | None, points: Points) -> str:
+    place = {"real and fake": "both real and fake samples", "elsewhere": "points of its own"}.get(points.place)
+    place = place or {"real": "the real samples", "fake": "the fake samples"}.get(points.place, points.place)
+    if law is None:
+        return f"a penalty of unknown law at {place}"
+    if law.target == 0 and law.kind == "two-sided":
+        names = {"real": "R1", "fake": "R2", "real and fake": "R1 + R2"}
+        return names.get(points.place, f"zero-centred at {place}".replace("at around", "around"))
+    if points.place == "around real" and law.kind == "two-sided":
+        return "DRAGAN"
+    return f"{law.kind} at {place}".replace("at around", "around")
+
+
+def _reseeds(subject: Subject) -> list[str]:
+    one, two = subject.call(seed=11).after, subject.call(seed=12).after
+    return [name for name in one if one[name] == two[name]]
+
+
+def _judge_coupling(subject: Subject) -> list[Finding]:
+    """Where no law is known: do two samples act on each other? Their changes' effects must then add up."""
+
+    def value(first: float, second: float) -> float:
+        def changed(critic, real, fake):
+            step = torch.zeros_like(real)
+            step[0], step[1] = first, second
+            return subject.function(critic, real + step, fake + step)
+
+        return Subject(changed, subject.shape, subject.dtype, subject.column).call(slope=0.5, curve=2.0).value
+
+    both, one, other, none = value(0.7, -0.9), value(0.7, 0.0), value(0.0, -0.9), value(0.0, 0.0)
+    together, apart = both - none, (one - none) + (other - none)
+    if abs(together - apart) <= 1e-4 * (abs(one - none) + abs(other - none)):
+        return []
+    said = f"changing two samples at once changes the penalty by {together:.4g}, one after the other by {apart:.4g}"
+    return [finding("batch-coupled", said)]
+
+
+def _judge_weight(function: Callable, subject: Subject, law: Law, weight: float, adapted: bool) -> list[Finding]:
+    argument = None if adapted else _calling.weight_argument(function)
+    if argument is not None:
+        one, three = (
+            Subject(_calling.adapt(function, w), subject.shape, subject.dtype, subject.column).call(slope=3.0).value
+            for w in (1.0, 3.0)
+        )
+        if one and abs(three / one - 9) < 0.01:
+            return [finding("weight-inside", f"it is applied twice: {argument}=3 gives 9 times the value", fault=True)]
+    usual = (1.0, 0.5) if law.target == 0 else (1.0,)
+    if any(abs(weight - w) < 1e-3 * w for w in usual):
+        return []
+    said = f"the value is {weight:.4g} times the law's mean"
+    if argument is not None:
+        said += f" (its argument {argument})"
+    if weight < 0:
+        said += ": a minus sign, right only where it is subtracted from the loss that is minimised"
+    elif abs(weight - 100) < 0.1:
+        said += ", 10 times 10: was the weight applied twice?"
+    return [finding("weight-inside", said)]
+
+
+def _judge_critic(critic: nn.Module | Callable, batch: Tensor) -> list[Finding]:
+    """The reader's own critic: coupling between samples, and a sigmoid at its end."""
+    found = []
+    with own_random(0), torch.no_grad():
+        whole, half = critic(batch), critic(batch[: len(batch) // 2])
+        if not torch.allclose(whole[: len(half)], half, rtol=1e-3, atol=1e-5 * float(whole.abs().max() + 1)):
+            far = (whole[: len(half)] - half).abs().max()
+            said = f"the critic's scores of the same samples change by up to {far:.3g} with the rest of the batch"
+            found.append(finding("batch-coupled", said))
+        scores = torch.cat([critic(scale * batch).flatten() for scale in (1.0, 10.0, 100.0)])
+        if scores.min() >= 0 and scores.max() <= 1 and scores.max() > scores.min():
+            said = f"the critic returns values in [{scores.min():.3g}, {scores.max():.3g}], even 100 times further out"
+            found.append(finding("penalty-on-probability", said))
+    return found
+
+
+def check(
+    my_penalty: Callable,
+    *,
+    adapt: Callable[[Any, Tensor, Tensor], Any] | None = None,
+    shape: tuple[int, ...] | None = None,
+    critic: Callable[[Tensor], Tensor] | None = None,
+    batch: Tensor | None = None,
+) -> Report:
+    """Run a gradient penalty on crafted critics and batches, and report in words what is wrong with it.
+
+    The critics' gradients are known in closed form, and the points at which the function differentiates them are
+    recorded; from the values that it returns, the norm, the law, the target and the weight are recovered. A penalty is
+    judged by its own kind: two-sided, one-sided, R1, R2, DRAGAN, zero-centred. Nothing but ``my_penalty`` (or
+    ``adapt``, or ``critic``) is executed, on the CPU, and the global random states are left as they were.
+
+    Args:
+        my_penalty: function or module; its arguments are told by their names: critic, real and fake samples, and where
+            it takes them a weight, a device, a batch size. It returns a scalar or one value a sample; of a tuple the
+            first entry counts.
+        adapt: a function ``(critic, real, fake) -> penalty`` that calls ``my_penalty``, where its arguments are others.
+        shape: of one sample, for code that takes one size alone; by default images of (3, 8, 8), then vectors of 5.
+        critic, batch: your own critic and a batch ``(N, ...)`` of its samples, N at least 4: it is then checked too,
+            for coupling between samples and for a sigmoid at its end.
+
+    Returns:
+        The report; ``report.ok`` is False where there is a fault. In a test: ``assert check(my_penalty).ok``.
+
+    Raises:
+        TypeError: the arguments' names do not tell what they are. ValueError: the function raised on every batch.
+
+    Source: the law, Gulrajani et al. 2017, eq. 3; its kinds as in :mod:`gpcore.penalties`.
+    """
+    if not callable(my_penalty):
+        raise TypeError(f"my_penalty must be a function, got {type(my_penalty).__name__}")
+    if (critic is None) != (batch is None):
+        raise ValueError("critic and batch go together: give both or neither")
+    name = getattr(my_penalty, "__name__", type(my_penalty).__name__)
+    findings = _judge_critic(critic, batch) if critic is not None else []
+    subject, refused = find_subject(adapt or _calling.adapt(my_penalty), shape)
+    undecided: list[str] = []
+    if refused:
+        said = ", ".join(f"(N, {', '.join(map(str, s))}), where it raised {why}" for s, why in refused.items())
+        undecided.append(f"what it does with samples of shape {said}; it was checked on {subject.shape}")
+
+    seeds = _reseeds(subject)
+    if seeds:
+        findings.append(finding("global-rng-changed", f"it calls {', '.join(seeds)}: every call draws the same numbers"))
+    probe = subject.call(slope=0.7, curve=1.3)
+    if probe.points is None:
+        undecided.append("its points, norm and law: it does not differentiate the critic that it is given")
+        findings += judge_graph(subject, None, undecided)
+        return Report(name, "not a gradient penalty of the critic", _ordered(findings), tuple(undecided))
+
+    points, law = locate(probe, subject), find_law(subject)
+    weight = None
+    if law is None:
+        coupled = _judge_coupling(subject)
+        findings += coupled
+        if not coupled:
+            undecided.append("its norm and law: the values follow none that is known. Is it the penalty alone?")
+    else:
+        found, weight = judge_law(law, subject, undecided)
+        findings += found
+        if law.kind in ("one-sided", "hinge"):
+            findings.append(finding("one-sided", "norms below the target cost nothing"))
+        if not found:
+            findings += _judge_weight(my_penalty, subject, law, weight, adapt is not None)
+    findings += _judge_place(subject, points, law, bool(seeds), undecided)
+    findings += judge_graph(subject, law, undecided)
+    return Report(name, _family(law, points), _ordered(findings), tuple(undecided), weight)
+
+
+def _judge_place(
+    subject: Subject, points: Points, law: Law | None, reseeds: bool, undecided: list[str]
+) -> list[Finding]:
+    if points.place == "interpolates":
+        return judge_eps(subject, points, reseeds, undecided)
+    if points.place == "elsewhere":
+        return [finding("wrong-points", points.text)]
+    if law is None or law.target == 0 or points.place.startswith("around"):
+        return []  # at the samples or around them: R1, R2, DRAGAN
+    if points.place == "real and fake":
+        return [finding("wrong-points", "the critic is differentiated at the samples themselves, never between them")]
+    eps = 1 if points.place == "real" else 0
+    said = f"every point is a {points.place} sample (eps = {eps}), but the law pulls towards the norm {law.target:.3g}"
+    return [finding("eps-constant", said)]
+
+
+def _ordered(findings: list[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda f: not f.fault))

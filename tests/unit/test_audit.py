@@ -1,0 +1,549 @@
+"""The checker against penalties that are wrong, each in one known way, and against right ones of every style.
+
+The functions stand as people write them: the mistakes are those of public code, retold.
+"""
+
+import random
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.autograd import Variable, grad
+from torch.func import functional_call, jacfwd, vmap
+from torch.func import grad as func_grad
+
+import gpcore as gp
+from gpcore.audit import check
+
+WRONG = []  # (function, faults, information)
+RIGHT = []  # (function, family, information)
+
+
+def wrong(*faults, also=()):
+    def keep(function):
+        WRONG.append(pytest.param(function, set(faults), set(also), id=function.__name__))
+        return function
+
+    return keep
+
+
+def right(family="two-sided at interpolates", also=()):
+    def keep(function):
+        RIGHT.append(pytest.param(function, family, set(also), id=function.__name__))
+        return function
+
+    return keep
+
+
+def mixed(real, fake):
+    """What most of the functions below share and do rightly."""
+    eps = torch.rand(real.shape[0], *[1] * (real.ndim - 1))
+    return (eps * real + (1 - eps) * fake).detach().requires_grad_(True)
+
+
+def slopes(critic, x, create_graph=True):
+    return grad(critic(x).sum(), x, create_graph=create_graph)[0]
+
+
+def two_sided(norms):
+    return ((norms - 1) ** 2).mean()
+
+
+# ---------------------------------------------------------------- the norm
+
+
+@wrong("norm-over-channels", also=["weight-inside"])
+def norm_over_dim_1(netD, real_data, fake_data):
+    alpha = torch.rand(real_data.size(0), 1, 1, 1)
+    alpha = alpha.expand(real_data.size())
+    interpolates = alpha * real_data + ((1 - alpha) * fake_data)
+    interpolates = Variable(interpolates, requires_grad=True)
+    disc_interpolates = netD(interpolates)
+    gradients = grad(
+        outputs=disc_interpolates,
+        inputs=interpolates,
+        grad_outputs=torch.ones(disc_interpolates.size()),
+        create_graph=True,
+        retain_graph=True,
+        only_inputs=True,
+    )[0]
+    return ((gradients.norm(2, dim=1) - 1) ** 2).mean() * 10
+
+
+@wrong("norm-over-channels")
+def norm_over_the_last_dimension(critic, real, fake):
+    return two_sided(slopes(critic, mixed(real, fake)).norm(dim=-1))
+
+
+@wrong("norm-over-channels")
+def norm_over_one_image_plane(critic, real, fake):
+    return two_sided(slopes(critic, mixed(real, fake)).norm(dim=(2, 3)))
+
+
+@wrong("norm-over-batch")
+def norm_over_the_whole_batch(critic, real, fake):
+    return (slopes(critic, mixed(real, fake)).norm(2) - 1) ** 2
+
+
+@wrong("norm-over-batch")
+def mean_of_norms_then_square(critic, real, fake):
+    return (slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1).mean() - 1) ** 2
+
+
+@wrong("norm-over-batch")
+def norm_along_the_batch(critic, real, fake):
+    return two_sided(slopes(critic, mixed(real, fake)).norm(dim=0))
+
+
+@wrong("norm-over-batch")
+def mean_gradient(critic, real, fake):
+    return (slopes(critic, mixed(real, fake)).mean(0).norm() - 1) ** 2
+
+
+@wrong("norm-per-element")
+def no_norm_at_all(critic, real, fake):
+    return two_sided(slopes(critic, mixed(real, fake)))
+
+
+@wrong("norm-per-element")
+def absolute_values_for_norms(critic, real, fake):
+    return two_sided(slopes(critic, mixed(real, fake)).abs())
+
+
+@wrong("norm-per-element")
+def root_mean_square(critic, real, fake):
+    return two_sided(slopes(critic, mixed(real, fake)).square().mean(dim=(1, 2, 3)).sqrt())
+
+
+@wrong("norm-per-element")
+def r1_averaged_over_pixels(critic, real):
+    x = real.detach().requires_grad_()
+    return 0.5 * slopes(critic, x).pow(2).mean()
+
+
+# ---------------------------------------------------------------- reduction, law, target
+
+
+@wrong("sum-over-batch")
+def summed(critic, real, fake):
+    return ((slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1) - 1) ** 2).sum()
+
+
+@wrong("sum-over-batch")
+def r1_summed(critic, real, fake):
+    x = real.detach().requires_grad_()
+    return slopes(critic, x).pow(2).sum() / 2
+
+
+@wrong("not-squared")
+def absolute_difference(critic, real, fake):
+    return (slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1) - 1).abs().mean()
+
+
+@wrong("not-squared")
+def bare_difference(critic, real, fake):
+    return (slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1) - 1).mean()
+
+
+@wrong("not-squared", also=["one-sided"])
+def hinge_not_squared(critic, real, fake):
+    return (slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1) - 1).clamp(min=0).mean()
+
+
+@wrong("wrong-target")
+def target_of_2(critic, real, fake):
+    return ((slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1) - 2) ** 2).mean()
+
+
+@wrong("wrong-target", also=["one-sided"])
+def one_sided_target_of_3(critic, real, fake):
+    return (slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1) - 3).relu().square().mean()
+
+
+@wrong("wrong-target")
+def gradient_of_the_mean_score(critic, real, fake):
+    x = mixed(real, fake)
+    (gradient,) = grad(critic(x).mean(), x, create_graph=True)
+    return two_sided(gradient.flatten(1).norm(dim=1))
+
+
+# ---------------------------------------------------------------- eps and points
+
+
+@wrong("eps-per-element")
+def eps_for_every_pixel(critic, real, fake):
+    alpha = torch.rand_like(real)
+    x = (alpha * real + (1 - alpha) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+@wrong("eps-shared")
+def one_eps_for_the_batch(critic, real, fake):
+    alpha = torch.rand(1)
+    x = (alpha * real + (1 - alpha) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+@wrong("eps-shared")
+def one_eps_from_numpy(critic, real, fake):
+    alpha = np.random.uniform()
+    x = (alpha * real + (1 - alpha) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+@wrong("eps-not-uniform")
+def eps_from_a_normal(critic, real, fake):
+    eps = torch.randn(len(real), 1, 1, 1)
+    x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+@wrong("eps-not-uniform")
+def eps_below_a_half(critic, real, fake):
+    eps = 0.5 * torch.rand(len(real), 1, 1, 1)
+    x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+@wrong("eps-constant")
+def eps_always_1(critic, real, fake):
+    return two_sided(slopes(critic, real.detach().clone().requires_grad_()).flatten(1).norm(dim=1))
+
+
+@wrong("eps-constant")
+def eps_always_a_half(critic, real, fake):
+    x = ((real + fake) / 2).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+@wrong("eps-constant")
+def the_same_eps_at_every_call(critic, real, fake):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        eps = torch.rand(len(real), 1, 1, 1)
+    x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+@wrong("wrong-points")
+def a_sign_slipped(critic, real, fake):
+    eps = torch.rand(len(real), 1, 1, 1)
+    x = (eps * real + (1 + eps) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+@wrong("wrong-points")
+def pure_noise(critic, real, fake):
+    x = torch.randn_like(real).requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+@wrong("wrong-points")
+def real_and_fake_towards_1(critic, real, fake):
+    x = torch.cat([real, fake]).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+@wrong("global-rng-changed")
+def seeds_the_generator(critic, real, fake):
+    torch.manual_seed(42)
+    return two_sided(slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1))
+
+
+@wrong("global-rng-changed")
+def seeds_numpy(critic, real, fake):
+    np.random.seed(0)
+    eps = torch.as_tensor(np.random.uniform(size=(len(real), 1, 1, 1)))
+    x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+# ---------------------------------------------------------------- graphs and extremes
+
+
+@wrong("no-second-order-graph")
+def create_graph_forgotten(critic, real, fake):
+    return two_sided(slopes(critic, mixed(real, fake), create_graph=False).flatten(1).norm(dim=1))
+
+
+@wrong("no-second-order-graph")
+def returns_a_number(critic, real, fake):
+    return two_sided(slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1)).item()
+
+
+@wrong("no-second-order-graph", also=["weight-inside"])
+def steps_by_itself(critic, real, fake):
+    penalty = 10 * two_sided(slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1))
+    penalty.backward()
+    return penalty.detach()
+
+
+@wrong("no-second-order-graph")
+def half_of_the_graph(critic, real, fake):
+    norms = slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1)
+    return ((norms - 1) * (norms.detach() - 1)).mean()
+
+
+@wrong("fake-not-detached")
+def fake_keeps_its_graph(critic, real, fake):
+    eps = torch.rand(len(real), 1, 1, 1)
+    x = (eps * real + (1 - eps) * fake).requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+@wrong("nan-at-zero-gradient")
+def bare_square_root(critic, real, fake):
+    return two_sided(slopes(critic, mixed(real, fake)).square().sum(dim=(1, 2, 3)).sqrt())
+
+
+@wrong("penalty-on-probability")
+def on_the_sigmoid(critic, real, fake):
+    return two_sided(slopes(lambda x: torch.sigmoid(critic(x)), mixed(real, fake)).flatten(1).norm(dim=1))
+
+
+@wrong("penalty-on-probability")
+def of_the_loss(critic, real, fake):
+    def loss(x):
+        return nn.functional.binary_cross_entropy_with_logits(
+            critic(x), torch.ones_like(critic(x)), reduction="sum"
+        )
+
+    return two_sided(slopes(loss, mixed(real, fake)).flatten(1).norm(dim=1))
+
+
+@wrong("batch-coupled")
+def scores_standardised_over_the_batch(critic, real, fake):
+    def standardised(x):
+        scores = critic(x)
+        return (scores - scores.mean()) / scores.std() * torch.linspace(1, 2, len(x)).reshape(scores.shape)
+
+    return two_sided(slopes(standardised, mixed(real, fake)).flatten(1).norm(dim=1))
+
+
+@wrong("half-precision-overflow")
+def norms_in_half(critic, real, fake):
+    return two_sided(slopes(critic, mixed(real, fake)).half().flatten(1).norm(dim=1))
+
+
+@wrong("half-precision-overflow")
+def all_in_half(critic, real, fake):
+    return two_sided(slopes(critic, mixed(real.half(), fake.half())).flatten(1).norm(dim=1))
+
+
+@wrong("weight-inside")
+def weight_twice(critic, real, fake, lambda_gp=1.0):
+    return lambda_gp * (lambda_gp * two_sided(slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1)))
+
+
+@wrong("norm-over-channels", "eps-shared", "fake-not-detached", "sum-over-batch")
+def four_at_once(critic, real, fake):
+    x = torch.lerp(fake, real, torch.rand(1).item()).requires_grad_()
+    return (slopes(critic, x).norm(dim=1) - 1).pow(2).mean((1, 2)).sum()
+
+
+@pytest.mark.parametrize(("penalty", "faults", "information"), WRONG)
+def test_every_mutant_is_named_and_nothing_else(penalty, faults, information):
+    report = check(penalty)
+    assert set(report.faults) == faults, str(report)
+    assert set(report.names) - set(report.faults) == information, str(report)
+    assert not report.ok
+
+
+# ---------------------------------------------------------------- right ones
+
+
+@right()
+def by_autograd(critic, real, fake):
+    return two_sided(slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1))
+
+
+@right(also=["weight-inside"])
+def as_in_the_old_days(D, real_samples, fake_samples, device):
+    alpha = torch.Tensor(np.random.random((real_samples.size(0), 1, 1, 1))).to(device)
+    interpolates = Variable(alpha * real_samples + ((1 - alpha) * fake_samples), requires_grad=True)
+    d_interpolates = D(interpolates)
+    fake = Variable(torch.Tensor(real_samples.shape[0], 1).fill_(1.0), requires_grad=False)
+    gradients = grad(d_interpolates, interpolates, grad_outputs=fake, create_graph=True, retain_graph=True)[0]
+    gradients = gradients.view(gradients.size(0), -1)
+    return 10 * ((gradients.norm(2, dim=1) - 1) ** 2).mean()
+
+
+@right(also=["weight-inside"])
+def guarded_root_and_a_lambda(netD, real, fake, lambda_=5.0):
+    norms = torch.sqrt(slopes(netD, mixed(real, fake)).reshape(len(real), -1).pow(2).sum(1) + 1e-12)
+    return lambda_ * (1 - norms).square().mean()
+
+
+@right(also=["weight-inside"])
+def a_tuple_with_a_constant_inside(netD, real_data, fake_data, device, type="mixed", constant=1.0, lambda_gp=10.0):
+    alpha = torch.rand(real_data.shape[0], 1, device=device)
+    alpha = alpha.expand(len(real_data), real_data.nelement() // len(real_data)).contiguous().view(*real_data.shape)
+    x = alpha * real_data.detach() + (1 - alpha) * fake_data.detach()
+    x.requires_grad_(True)
+    scores = netD(x)
+    gradients = grad(scores, x, torch.ones(scores.size()), create_graph=True)[0].view(real_data.size(0), -1)
+    return (((gradients + 1e-16).norm(2, dim=1) - constant) ** 2).mean() * lambda_gp, gradients
+
+
+@right()
+def by_vmap_of_grad(critic, real, fake):
+    def score(sample):
+        return critic(sample[None]).squeeze()
+
+    return two_sided(vmap(func_grad(score))(mixed(real, fake).detach()).flatten(1).norm(dim=1))
+
+
+@right()
+def by_a_functional_call(critic, real, fake):
+    parameters = dict(critic.named_parameters())
+
+    def score(sample):
+        return functional_call(critic, parameters, (sample[None],)).sum()
+
+    return two_sided(vmap(func_grad(score))(mixed(real, fake).detach()).flatten(1).norm(dim=1))
+
+
+@right()
+def by_forward_mode(critic, real, fake):
+    gradients = vmap(jacfwd(lambda sample: critic(sample[None]).squeeze()))(mixed(real, fake).detach())
+    return two_sided(gradients.flatten(1).norm(dim=1))
+
+
+@right()
+def by_a_jacobian(critic, real, fake):
+    jacobian = torch.autograd.functional.jacobian(lambda x: critic(x).sum(), mixed(real, fake), create_graph=True)
+    return two_sided(jacobian.flatten(1).norm(dim=1))
+
+
+@right()
+def one_sample_after_another(critic, real, fake):
+    total = 0.0
+    for r, f in zip(real.detach(), fake.detach(), strict=True):
+        x = torch.lerp(f, r, random.random())[None].requires_grad_()
+        total = total + (slopes(critic, x).norm() - 1) ** 2
+    return total / len(real)
+
+
+@right()
+def one_value_a_sample(critic, real, fake):
+    return (slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1) - 1).square()
+
+
+@right()
+def eps_the_other_way_round_and_shuffled_pairs(critic, real, fake):
+    eps = torch.rand(real.shape[0], 1, 1, 1).expand_as(real)
+    fake = fake[torch.randperm(len(fake))]
+    x = (real + eps * (fake - real)).detach().requires_grad_()
+    return two_sided(torch.linalg.vector_norm(slopes(critic, x), dim=(1, 2, 3)))
+
+
+@right()
+def real_and_fake_first(x_real, x_fake, discriminator):
+    return two_sided(slopes(discriminator, mixed(x_real, x_fake)).flatten(1).norm(dim=1))
+
+
+@right()
+def names_that_do_not_tell(f, x, y):
+    return two_sided(slopes(f, mixed(x, y)).flatten(1).norm(dim=1))
+
+
+@right()
+def for_vectors_alone(critic, real, fake):
+    eps = torch.rand(real.size(0), 1)
+    x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).norm(2, dim=1))
+
+
+@right()
+def casts_to_float(critic, real, fake):
+    return two_sided(slopes(critic, mixed(real.float(), fake.float())).float().flatten(1).norm(dim=1))
+
+
+@right()
+def backward_to_the_points(critic, real, fake):
+    x = mixed(real, fake)
+    (gradient,) = grad(critic(x), x, torch.ones_like(critic(x)), create_graph=True, retain_graph=True)
+    return two_sided(torch.einsum("nchw,nchw->n", gradient, gradient).clamp(min=1e-16).sqrt())
+
+
+@right()
+def with_a_generator_of_its_own(critic, real, fake, generator=torch.Generator().manual_seed(3)):  # noqa: B008
+    eps = torch.rand(len(real), 1, 1, 1, generator=generator)
+    x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+@right("one-sided at interpolates", also=["one-sided"])
+def lipschitz_penalty(critic, real, fake):
+    return (slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1) - 1).clamp(min=0).square().mean()
+
+
+@right("zero-centred at interpolates")
+def zero_centred(critic, real, fake):
+    return slopes(critic, mixed(real, fake)).flatten(1).square().sum(1).mean()
+
+
+@right("R1", also=["weight-inside"])
+def r1(discriminator, real_img, gamma=10.0):
+    real_img = real_img.detach().requires_grad_(True)
+    (gradient,) = grad(discriminator(real_img).sum(), real_img, create_graph=True)
+    return gamma / 2 * gradient.pow(2).reshape(gradient.shape[0], -1).sum(1).mean()
+
+
+@right("R2")
+def r2(critic, fake):
+    return slopes(critic, fake.detach().requires_grad_()).square().sum(dim=(1, 2, 3)).mean() / 2
+
+
+@right("R1 + R2")
+def r1_and_r2(critic, real, fake):
+    total = 0.0
+    for x in (real.detach().requires_grad_(), fake.detach().requires_grad_()):
+        total = total + slopes(critic, x).square().sum(dim=(1, 2, 3)).mean() / 2
+    return total
+
+
+@right("DRAGAN", also=["weight-inside"])
+def dragan(critic, x):
+    alpha = torch.rand(len(x), 1, 1, 1)
+    around = x + 0.5 * x.std() * torch.rand_like(x)
+    points = (x + alpha * (around - x)).detach().requires_grad_()
+    return 10 * two_sided(slopes(critic, points).flatten(1).norm(dim=1))
+
+
+@right("DRAGAN")
+def dragan_gaussian(critic, real, fake):
+    points = (real + 0.1 * torch.randn_like(real)).detach().requires_grad_()
+    return two_sided(slopes(critic, points).flatten(1).norm(dim=1))
+
+
+class AsModule(nn.Module):
+    __name__ = "as_a_module"
+
+    def __init__(self):
+        super().__init__()
+        self.scale = 1.0
+
+    def forward(self, critic, real, fake):
+        return self.scale * two_sided(slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1))
+
+
+right()(AsModule())
+right(also=["weight-inside"])(gp.gradient_penalty)
+right("R1")(gp.r1_penalty)
+right("R2")(gp.r2_penalty)
+right("DRAGAN", also=["weight-inside"])(gp.dragan_penalty)
+
+
+@pytest.mark.parametrize(("penalty", "family", "information"), RIGHT)
+def test_right_penalties_of_every_style_pass_clean(penalty, family, information):
+    report = check(penalty)
+    assert report.ok and set(report.names) == information, str(report)
+    assert report.family == family
+    assert not [s for s in report.undecided if penalty.__name__ != "for_vectors_alone"], str(report)
+
+
+def test_there_are_enough_of_both():
+    assert len(WRONG) >= 20 and len(RIGHT) >= 12
