@@ -5,6 +5,7 @@ Two families of control over gradients. A *gradient penalty* acts on the norm of
 """
 
 from . import (
+    audit,
     checkpoint,
     data,
     datasets,
@@ -24,6 +25,8 @@ from . import (
     widgets,
 )
 from ._loop import TrainingDiverged
+from ._report import Finding, Report
+from .audit import check
 from .config import Config, History, stack
 from .double_backprop import CriticStep, penalized_backward_, supports
 from .figures import figure, show

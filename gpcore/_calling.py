@@ -15,8 +15,8 @@ _NAMES = {
     "critic": "disc dis netd dnet net model modeld network crit",
     "real": "data images samples batch inputs imgs",
     "fake": "generated gen synthetic xg xtilde",
-    "weight": "weight lam lamb lambda lmbda lambd gpweight gplambda lambdagp lambdaterm coeff coef gpcoef gpcoeff gamma "
-    "penaltyweight lambdapenalty lamgp lambdacoeff gplam r1gamma lambdaval regparam gpscale",
+    "weight": "weight lam lamb lambda lmbda lambd gpweight gplambda lambdagp lambdaterm coeff coef gpcoef gpcoeff "
+    "gamma penaltyweight lambdapenalty lamgp lambdacoeff gplam r1gamma lambdaval regparam gpscale",
     "device": "device dev",
     "cuda": "cuda usecuda gpu usegpu iscuda",
     "size": "batchsize bs nbatch bsz",
@@ -43,13 +43,16 @@ def role(name: str) -> str | None:
     return None
 
 
-def signature(function: Callable) -> list[inspect.Parameter]:
+def signature(function: Callable) -> list[inspect.Parameter] | None:
+    """The function's named parameters; None where there are none to read, or where it takes ``*args``."""
     target = function.forward if isinstance(function, nn.Module) else function
     try:
         parameters = inspect.signature(target).parameters.values()
     except (TypeError, ValueError):  # built in C: no signature to read
-        return []
-    return [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return None
+    return [p for p in parameters if p.kind is not p.VAR_KEYWORD]
 
 
 def roles(function: Callable) -> dict[str, str]:
@@ -58,7 +61,7 @@ def roles(function: Callable) -> dict[str, str]:
     Raises:
         TypeError: an argument that must be given and whose meaning its name and place do not tell.
     """
-    parameters = signature(function)
+    parameters = signature(function) or []
     needed = [p.name for p in parameters if p.default is p.empty]
     found = {name: role(name) for name in needed}
     # Names that do not tell, such as (f, x, y), are read by their place, in the commonest order: critic, real, fake.
@@ -71,8 +74,8 @@ def roles(function: Callable) -> dict[str, str]:
     if unclear or len(core) != len(set(core)) or "critic" not in core or len(core) < 2:
         why = f"; {', '.join(unclear)} could not be told" if unclear else ""
         raise TypeError(
-            f"the function must be given ({', '.join(needed) or 'nothing'}), where a critic, real and fake samples were "
-            f"looked for{why}. Pass adapt=, a function (critic, real, fake) -> penalty, for instance "
+            f"the function must be given ({', '.join(needed) or 'nothing'}), where a critic, real and fake samples "
+            f"were looked for{why}. Pass adapt=, a function (critic, real, fake) -> penalty, for instance "
             "check(mine, adapt=lambda critic, real, fake: mine(critic, real, fake, 0))"
         )
     for p in parameters:
@@ -88,7 +91,7 @@ def adapt(function: Callable, weight: float | None = None) -> Callable[..., Any]
     A weight that must be given is 1 unless told otherwise; one with a default keeps it.
     """
     parameters = signature(function)
-    if not parameters:
+    if parameters is None:
         return function
     given = roles(function)
 
@@ -111,4 +114,6 @@ def adapt(function: Callable, weight: float | None = None) -> Callable[..., Any]
 
 def weight_argument(function: Callable) -> str | None:
     """The name of the function's weight, where it takes one."""
+    if signature(function) is None:
+        return None
     return next((name for name, answer in roles(function).items() if answer == "weight"), None)

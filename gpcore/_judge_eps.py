@@ -13,7 +13,7 @@ from ._report import Finding
 
 def _collect_eps(subject: Subject) -> list[Tensor]:
     """The eps of several calls: three large ones where that works, else many small ones."""
-    for n, count in ((400, 3), (BATCH, 60)):
+    for n, count in ((200, 3), (BATCH, 60)):
         try:
             calls = [subject.call(n=n, seed=seed) for seed in range(1, count + 1)]
             places = [locate(call, subject) for call in calls]
@@ -26,7 +26,7 @@ def _collect_eps(subject: Subject) -> list[Tensor]:
 
 def judge_eps(subject: Subject, points: Points, reseeds: bool, undecided: list[str]) -> list[Finding]:
     if points.varies_within:
-        return [finding("eps-per-element", "within one sample, every element has an eps of its own: points leave the line")]
+        return [finding("eps-per-element", "within one sample every element has its own eps: points leave the line")]
     drawn = _collect_eps(subject)
     if not drawn:
         undecided.append("how eps is distributed: it could not be read off larger batches")
@@ -46,8 +46,8 @@ def judge_eps(subject: Subject, points: Points, reseeds: bool, undecided: list[s
     distance = distance_to_uniform(eps)
     if distance > 2.2:  # a uniform eps exceeds this once in 8,000 checks
         said = (
-            f"eps has mean {eps.mean():.2f} and standard deviation {eps.std():.2f} (uniform: 0.50 and 0.29) and lies in "
-            f"[{eps.min():.2f}, {eps.max():.2f}], over {len(eps)} draws"
+            f"eps has mean {eps.mean():.2f} and standard deviation {eps.std():.2f} (uniform: 0.50 and 0.29) "
+            f"and lies in [{eps.min():.2f}, {eps.max():.2f}], over {len(eps)} draws"
         )
         return [finding("eps-not-uniform", said)]
     return []

@@ -18,7 +18,7 @@ def judge_graph(subject: Subject, law: Law | None, undecided: list[str]) -> list
     gradients = _parameter_gradients(call)
     if gradients is None:
         if call.own_backward:
-            said = "the function runs backward() itself and returns a value without a graph: nothing can be added to a loss"
+            said = "it runs backward() itself and returns a value without a graph: nothing is left to add to a loss"
         else:
             said = f"the penalty, {call.value:.4g}, has no graph to the critic's parameters: it would train nothing"
         found.append(finding("no-second-order-graph", said))
@@ -26,7 +26,7 @@ def judge_graph(subject: Subject, law: Law | None, undecided: list[str]) -> list
         expected = _law_gradients(law, call)
         size = expected.abs().max()
         if (gradients - expected).abs().max() > (1e-3 if law.exact else 5e-2) * size + 1e-9:
-            said = f"its gradient in two parameters is {_list(gradients)}, where the value's own slope is {_list(expected)}"
+            said = f"its gradient in two parameters is {_list(gradients)}, the slope of its value {_list(expected)}"
             found.append(finding("no-second-order-graph", f"{said}: a part of the graph is missing"))
     if call.own_backward and gradients is not None:
         undecided.append("it runs backward() itself AND returns a graph: gradients would be added twice")
@@ -34,7 +34,8 @@ def judge_graph(subject: Subject, law: Law | None, undecided: list[str]) -> list
     # x = theta * noise stands for a generator.
     theta = torch.ones((), dtype=subject.dtype, requires_grad=True)
     call = subject.call(slope=0.7, curve=1.3, fake_from=theta)
-    if call.result is not None and call.result.requires_grad:
+    # What is no penalty, or more than one, may well depend on the fake samples.
+    if law is not None and call.result is not None and call.result.requires_grad:
         (reached,) = torch.autograd.grad(call.result, theta, allow_unused=True)
         if reached is not None and reached != 0:
             said = f"a generator's parameter received the gradient {reached.item():.3g} from the penalty"

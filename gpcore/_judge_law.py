@@ -11,8 +11,8 @@ from ._report import Finding
 
 # (slope, curve) of the critics. The last two are linear and steep: there the one-sided law is a parabola.
 _PROBES = ((0.2, 0.0), (0.5, 0.0), (0.9, 0.0), (1.5, 0.0), (0.0, 1.0), (0.4, 0.5), (1.0, 2.0), (3.0, -1.0))
-_PROBES += ((6.0, 0.0), (20.0, 0.0), (60.0, 0.0))
-_OTHER_SIZE = ((0.5, 0.0), (0.9, 0.0), (0.4, 0.5), (1.0, 2.0), (20.0, 0.0), (60.0, 0.0))
+_PROBES += ((6.0, 0.0), (12.0, 0.0), (20.0, 0.0), (35.0, 0.0), (60.0, 0.0))
+_OTHER_SIZE = ((0.5, 0.0), (0.4, 0.5), (1.0, 2.0), (12.0, 0.0), (20.0, 0.0), (35.0, 0.0), (60.0, 0.0))
 
 _CHANNELS = {"dim 1", "the last dimension", "dims 2 and 3", "dims 1 and 2", "dim 2"}
 _BATCH = {"whole batch": "one norm is taken over the whole batch", "dim 0": "norms are taken along the batch"}
@@ -22,10 +22,10 @@ _ELEMENTS = {"every element": "the law is applied to each element's absolute val
 _ELEMENTS |= {"every element with its sign": "the law is applied to each element of the gradient"}
 _ELEMENTS |= {"root mean square": "the squares are averaged over a sample's elements, not summed"}
 _UNUSUAL = {
-    "squared norm": "the law is applied to the SQUARED norm, (norm^2 - target)^2: the square root is missing. The minimum "
-    "is still at norm 1, but the pull is another; no room of the museum shows it",
-    "L1": "the norm is the sum of absolute values (L1), not the Euclidean one",
-    "Linf": "the norm is the largest absolute value (L-infinity), not the Euclidean one",
+    "squared norm": "whether it means to square twice: the law is put on the squared norm, (norm^2 - 1)^2, which has "
+    "its minimum at norm 1 too but another pull; is a square root missing?",
+    "L1": "whether it means its norm: is the sum of absolute values (L1), not the Euclidean one",
+    "Linf": "whether it means its norm: is the largest absolute value (L-infinity), not the Euclidean one",
 }
 
 
@@ -42,7 +42,7 @@ def observe(subject: Subject, probes: tuple, n: int | None = None) -> list[Obser
 
 
 def judge_law(law: Law, subject: Subject, undecided: list[str]) -> tuple[list[Finding], float]:
-    """What is wrong with the norm, the law, the target and the reduction; and the weight for the mean over the batch."""
+    """What is wrong with the norm, the law, the target and the reduction; and the weight of the mean over samples."""
     found, weight, size = [], law.weight, law.target
     shape = f"(N, {', '.join(map(str, subject.shape))})"
     other = None
@@ -54,7 +54,7 @@ def judge_law(law: Law, subject: Subject, undecided: list[str]) -> tuple[list[Fi
     if other is not None:
         growth = other[1] / law.weight * (4 if grows_target else 1)
         if abs(growth - 2) < 0.02:
-            found.append(finding("sum-over-batch", "twice the batch gives twice the penalty: it is summed over samples"))
+            found.append(finding("sum-over-batch", "twice the batch gives twice the penalty: it sums over the samples"))
             weight = law.weight / BATCH
         elif law.target == 0 and abs(growth - 0.25) < 0.01:
             said = "twice the batch gives a quarter of the penalty: the gradient is that of the mean score, 1/N of each"
@@ -79,7 +79,8 @@ def judge_law(law: Law, subject: Subject, undecided: list[str]) -> tuple[list[Fi
         said = f"the norm is pulled towards {size:.3g} for {BATCH} samples and {other[0]:.3g} for {DOUBLE}: towards N"
         found.append(finding("wrong-target", said))
     elif law.norm == "sample" and law.kind == "two-sided" and elements > BATCH and abs(size / elements**0.5 - 1) < 0.01:
-        said = f"the norm is pulled towards {size:.3g}, the root of the {elements} elements: {_ELEMENTS['root mean square']}"
+        why = _ELEMENTS["root mean square"]
+        said = f"the norm is pulled towards {size:.3g}, the root of the {elements} elements: {why}"
         found.append(finding("norm-per-element", said))
         weight *= elements
     elif size not in (0.0, 1.0):

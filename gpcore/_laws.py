@@ -55,6 +55,10 @@ LAWS: dict[str, Callable[[Tensor, float], Tensor]] = {
 }
 
 
+# For float64, for float32 or a guarded root, and for float16 and bfloat16 inside.
+TOLERANCES = ((1e-7, 1e-7), (1e-4, 1e-4), (5e-3, 1e-3))
+
+
 @dataclass(frozen=True)
 class Observation:
     """One call: the critic's gradients ``(M, ...)`` and scores ``(M,)`` at the points, and the penalty's value."""
@@ -109,15 +113,21 @@ def _targets(norms: list[Tensor], values: Tensor, kind: str) -> list[float]:
     return [1.0, 0.0, target] if kind != "difference" else [1.0, target]
 
 
-def _fits(norms: list[Tensor], values: Tensor, kind: str, target: float, tolerance: float) -> float | None:
-    """The weight with which the law gives every value, or None."""
+def _fits(
+    norms: list[Tensor], values: Tensor, kind: str, target: float, tolerance: tuple[float, float]
+) -> float | None:
+    """The weight with which the law gives every value, or None.
+
+    An error may be ``tolerance[0]`` of the value and ``tolerance[1]`` of the size of what cancels in it.
+    """
     bare = torch.stack([LAWS[kind](n, target).mean() for n in norms])
     scale = torch.stack([LAWS[kind](n, -abs(target)).mean() for n in norms])  # the law's size without cancellation
     far = bare.abs() > 1e-3 * scale
-    if not far.any():
+    if far.sum() < 4:  # a law that is 0 nearly everywhere explains nothing
         return None
     weight = (values[far] / bare[far]).median()
-    if weight == 0 or ((values - weight * bare).abs() > tolerance * weight.abs() * scale).any():
+    allowed = weight.abs() * (tolerance[0] * bare.abs() + tolerance[1] * scale)
+    if weight == 0 or ((values - weight * bare).abs() > allowed).any():
         return None
     return float(weight)
 
@@ -130,7 +140,7 @@ def fit(observations: list[Observation]) -> Law | None:
     values = torch.tensor([o.value for o in observations], dtype=torch.float64)
     if not values.isfinite().all():
         return None
-    for tolerance in (1e-7, 1e-4, 2e-2):
+    for tolerance in TOLERANCES:
         for through in THROUGH:
             for norm in NORMS:
                 norms = [o.norms(norm, through) for o in observations]
@@ -138,14 +148,14 @@ def fit(observations: list[Observation]) -> Law | None:
                     continue
                 for kind in LAWS:
                     for target in _targets(norms, values, kind):
-                        if target < -tolerance:
+                        if target < -tolerance[1]:
                             continue
                         # A target within what the tolerance can tell apart is the round one.
-                        near = [t for t in (0.0, 1.0) if abs(target - t) < 10 * tolerance]
+                        near = [t for t in (0.0, 1.0) if abs(target - t) < 10 * tolerance[1]]
                         target = near[0] if near else target
                         weight = _fits(norms, values, kind, target, tolerance)
                         if weight is not None:
-                            return Law(norm, through, kind, target, weight, tolerance < 1e-6)
+                            return Law(norm, through, kind, target, weight, tolerance[0] < 1e-3)
     return None
 
 
@@ -153,7 +163,7 @@ def refit(observations: list[Observation], law: Law) -> tuple[float, float] | No
     """Target and weight of the same law on a batch of another size, or None where it no longer holds."""
     values = torch.tensor([o.value for o in observations], dtype=torch.float64)
     norms = [o.norms(law.norm, law.through) for o in observations]
-    tolerance = 1e-4 if law.exact else 2e-2
+    tolerance = TOLERANCES[1] if law.exact else TOLERANCES[2]
     for target in [law.target, *_targets(norms, values, law.kind)]:
         weight = _fits(norms, values, law.kind, target, tolerance)
         if weight is not None:

@@ -22,7 +22,7 @@ PENALTY: dict[str, tuple[str, str]] = {
         f"gradient, = torch.autograd.grad(scores.sum(), x, create_graph=True)\n{_NORM}\n{_MEAN}",
     ),
     "one-sided": (
-        "nothing to mend if it is meant: Petzka et al. 2018 penalise norms above 1 alone; WGAN-GP pulls from both sides",
+        "nothing to mend if it is meant: Petzka et al. 2018 penalise norms above 1 alone; WGAN-GP pulls both ways",
         f"{_MEAN}      # the two-sided law",
     ),
     "eps-per-element": ("one eps for each sample: all of its elements move along one straight line", _EPS),
@@ -41,7 +41,7 @@ PENALTY: dict[str, tuple[str, str]] = {
         "x = (eps * real + (1 - eps) * fake).detach().requires_grad_()",
     ),
     "nan-at-zero-gradient": (
-        "a finite penalty and finite gradients for a critic that is flat; a bare square root has an infinite slope at 0",
+        "a finite penalty and finite gradients for a flat critic; a bare square root has an infinite slope at 0",
         f"{_NORM}\n# or: gradient.flatten(1).square().sum(1).add(1e-12).sqrt()",
     ),
     "penalty-on-probability": (

@@ -27,6 +27,10 @@ def _close(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and bool(((a - b).abs() < CLOSE).all())
 
 
+def _near(points: Tensor, samples: Tensor) -> bool:
+    return points.shape == samples.shape and bool(((points - samples).abs() < 10).all())
+
+
 def _on_segments(points: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """For each point the eps and the distance of the nearest line real_i - fake_j; pairs may be shuffled."""
     m, n = len(points), len(real)
@@ -60,15 +64,12 @@ def locate(call: Call, subject: Subject) -> Points:
         return Points("interpolates", eps)
     # Far-off fake samples do not move points around the real ones; real samples carry their points with them.
     try:
-        far_fake = subject.call(n=len(real), shift=(0.0, 1000.0)).points - real
-        far_real = subject.call(n=len(real), shift=(1000.0, 0.0)).points - fake
+        far = [subject.call(n=len(real), shift=shift) for shift in ((0.0, 1000.0), (1000.0, 0.0))]
     except Exception:
-        far_fake = far_real = None
-    if far_fake is not None:
-        if far_fake.shape == real.shape and far_fake.abs().max() < 10:
-            return Points("around real")
-        if far_real.shape == fake.shape and far_real.abs().max() < 10:
-            return Points("around fake")
+        far = []
+    for name in ("real", "fake") if far else ():
+        if all(_near(moved.points, getattr(moved, name)) for moved in far):
+            return Points(f"around {name}")
     if points.shape == real.shape:
         each = (points - fake) / (real - fake)
         inside = ((points - fake).abs() <= (real - fake).abs() + CLOSE) & (each > -CLOSE)

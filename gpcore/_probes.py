@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-# (sample shape): images first, since a wrong norm shows on them alone; the last two for code with its sizes written in.
-SHAPES = ((3, 8, 8), (5,), (1, 28, 28), (3, 32, 32))
+# Shapes of a sample: images first, since a wrong norm shows on them; the last two for code with its sizes written in.
+SHAPES = ((3, 8, 8), (5,), (7, 4), (1, 28, 28), (3, 32, 32))
 # No size of a batch is a size of a sample, so that nothing broadcasts by accident.
 BATCH, DOUBLE = 6, 12
 
@@ -93,16 +93,19 @@ class Critic(nn.Module):
 
 
 @contextmanager
-def own_random(seed: int | None):
+def own_random(seed: int):
     """Seed the global generators of PyTorch, NumPy and Python, and leave them afterwards as they were found."""
     python, numpy = random.getstate(), np.random.get_state()
     try:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), torch.enable_grad():
             warnings.simplefilter("ignore")
-            random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.default_generator.manual_seed(seed)  # the CPU's alone: torch.manual_seed would reach the GPU's too
             yield
     finally:
-        random.setstate(python), np.random.set_state(numpy)
+        random.setstate(python)
+        np.random.set_state(numpy)
 
 
 def random_states() -> dict[str, bytes]:

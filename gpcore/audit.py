@@ -94,6 +94,7 @@ def _judge_critic(critic: nn.Module | Callable, batch: Tensor) -> list[Finding]:
     return found
 
 
+@torch.enable_grad()
 def check(
     my_penalty: Callable,
     *,
@@ -135,12 +136,13 @@ def check(
     subject, refused = find_subject(adapt or _calling.adapt(my_penalty), shape)
     undecided: list[str] = []
     if refused:
-        said = ", ".join(f"(N, {', '.join(map(str, s))}), where it raised {why}" for s, why in refused.items())
-        undecided.append(f"what it does with samples of shape {said}; it was checked on {subject.shape}")
+        first, why = next(iter(refused.items()))
+        said = f"what it does with samples of shape {first}, where it raised {why.splitlines()[0][:150]}"
+        undecided.append(f"{said}. It was checked on {subject.shape}")
 
     seeds = _reseeds(subject)
     if seeds:
-        findings.append(finding("global-rng-changed", f"it calls {', '.join(seeds)}: every call draws the same numbers"))
+        findings.append(finding("global-rng-changed", f"it calls {', '.join(seeds)}: each call draws the same"))
     probe = subject.call(slope=0.7, curve=1.3)
     if probe.points is None:
         undecided.append("its points, norm and law: it does not differentiate the critic that it is given")

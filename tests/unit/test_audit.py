@@ -54,7 +54,7 @@ def two_sided(norms):
 # ---------------------------------------------------------------- the norm
 
 
-@wrong("norm-over-channels", also=["weight-inside"])
+@wrong("norm-over-channels")
 def norm_over_dim_1(netD, real_data, fake_data):
     alpha = torch.rand(real_data.size(0), 1, 1, 1)
     alpha = alpha.expand(real_data.size())
@@ -112,7 +112,7 @@ def absolute_values_for_norms(critic, real, fake):
     return two_sided(slopes(critic, mixed(real, fake)).abs())
 
 
-@wrong("norm-per-element")
+@wrong("norm-per-element", "nan-at-zero-gradient")
 def root_mean_square(critic, real, fake):
     return two_sided(slopes(critic, mixed(real, fake)).square().mean(dim=(1, 2, 3)).sqrt())
 
@@ -314,12 +314,12 @@ def of_the_loss(critic, real, fake):
 
 
 @wrong("batch-coupled")
-def scores_standardised_over_the_batch(critic, real, fake):
-    def standardised(x):
+def scores_scaled_over_the_batch(critic, real, fake):
+    def scaled(x):
         scores = critic(x)
-        return (scores - scores.mean()) / scores.std() * torch.linspace(1, 2, len(x)).reshape(scores.shape)
+        return scores / (1 + scores.square().mean()).sqrt()
 
-    return two_sided(slopes(standardised, mixed(real, fake)).flatten(1).norm(dim=1))
+    return two_sided(slopes(scaled, mixed(real, fake)).flatten(1).norm(dim=1))
 
 
 @wrong("half-precision-overflow")
@@ -329,7 +329,8 @@ def norms_in_half(critic, real, fake):
 
 @wrong("half-precision-overflow")
 def all_in_half(critic, real, fake):
-    return two_sided(slopes(critic, mixed(real.half(), fake.half())).flatten(1).norm(dim=1))
+    x = mixed(real, fake).detach().half().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
 
 
 @wrong("weight-inside")
@@ -547,3 +548,159 @@ def test_right_penalties_of_every_style_pass_clean(penalty, family, information)
 
 def test_there_are_enough_of_both():
     assert len(WRONG) >= 20 and len(RIGHT) >= 12
+
+
+# ---------------------------------------------------------------- calling, deciding, reporting
+
+
+def states():
+    return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()
+
+
+def test_the_random_states_stay_as_they_were():
+    before = states()
+    for penalty in (seeds_the_generator, seeds_numpy, one_eps_from_numpy, by_autograd, gp.gradient_penalty):
+        check(penalty)
+        assert states() == before
+
+
+def test_it_works_under_no_grad_and_leaves_it():
+    with torch.no_grad():
+        assert check(by_autograd).ok and not torch.is_grad_enabled()
+
+
+def test_it_takes_less_than_five_seconds():
+    start = time.perf_counter()
+    check(norm_over_dim_1)
+    assert time.perf_counter() - start < 5
+
+
+def test_a_report_gives_the_same_answer_twice():
+    assert str(check(eps_from_a_normal)) == str(check(eps_from_a_normal))
+
+
+def test_the_weight_is_recovered():
+    for weight in (0.1, 1.0, 10.0):
+        report = check(lambda critic, real, fake, w=weight: gp.gradient_penalty(critic, real, fake, weight=w))
+        assert report.weight == pytest.approx(weight)
+    assert check(lambda critic, real: gp.r1_penalty(critic, real, weight=7.0)).weight == pytest.approx(3.5)
+    assert check(summed).weight == pytest.approx(1)
+
+
+def test_a_minus_sign_and_a_weight_of_100_are_told():
+    report = check(lambda critic, real, fake: -gp.gradient_penalty(critic, real, fake, weight=1.0))
+    assert report.names == ("weight-inside",) and "minus sign" in report.findings[0].observed and report.ok
+    report = check(lambda critic, real, fake: gp.gradient_penalty(critic, real, fake, weight=100.0))
+    assert "applied twice?" in report.findings[0].observed
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        lambda critic, real, fake, epoch: 0,
+        lambda: 0,
+        lambda real_pred, real_img: 0,
+        lambda real, fake: 0,
+    ],
+)
+def test_arguments_that_do_not_tell_are_asked_for(penalty):
+    with pytest.raises(TypeError, match="adapt=, a function"):
+        check(penalty)
+
+
+def test_an_adapter_calls_anything():
+    def penalty(real_pred, real_img):
+        (gradient,) = grad(real_pred.sum(), real_img, create_graph=True)
+        return gradient.square().flatten(1).sum(1).mean()
+
+    def adapt(critic, real, fake):
+        real = real.detach().requires_grad_()
+        return penalty(critic(real), real)
+
+    report = check(penalty, adapt=adapt)
+    assert report.ok and report.family == "R1" and report.subject == "penalty"
+
+
+def test_an_adapter_that_detaches_clears_the_finding():
+    assert check(fake_keeps_its_graph, adapt=lambda c, r, f: fake_keeps_its_graph(c, r, f.detach())).ok
+
+
+@pytest.mark.parametrize(
+    ("penalty", "said"),
+    [
+        (lambda critic, real, fake: real.no_such_thing(), "no_such_thing"),
+        (lambda critic, real, fake: None, "returned NoneType"),
+        (lambda critic, real, fake: critic(real[:, :, None]).mean(), "the critic was called with shape"),
+    ],
+)
+def test_what_cannot_be_called_is_said(penalty, said):
+    with pytest.raises(ValueError, match=said):
+        check(penalty)
+
+
+def test_arguments_are_checked():
+    with pytest.raises(TypeError, match="my_penalty must be a function, got int"):
+        check(3)
+    with pytest.raises(ValueError, match="critic and batch go together"):
+        check(by_autograd, critic=nn.Linear(2, 1))
+
+
+def test_a_shape_of_ones_own():
+    def for_32_pixels(critic, real, fake):
+        x = mixed(real.view(len(real), 3, 32, 32), fake)
+        return two_sided(slopes(critic, x).norm(dim=1))
+
+    report = check(for_32_pixels, shape=(3, 32, 32))
+    assert report.faults == ("norm-over-channels",) and not report.undecided
+    assert "(3, 8, 8)" in check(for_32_pixels).undecided[0]
+
+
+def test_what_cannot_be_decided_is_said_and_nothing_is_guessed():
+    def whole_loss(critic, real, fake):
+        return critic(fake).mean() - critic(real).mean() + gp.gradient_penalty(critic, real, fake)
+
+    def quotient(critic, real, fake):
+        rise = (critic(real) - critic(fake)).flatten().abs()
+        return two_sided(rise / (real - fake).flatten(1).norm(dim=1))
+
+    def squared_norm(critic, real, fake):
+        return two_sided(slopes(critic, mixed(real, fake)).square().flatten(1).sum(1))
+
+    def finite_differences(critic, real, fake):
+        x, step = mixed(real, fake).detach(), 1e-4 * torch.ones_like(real)
+        return two_sided((critic(x + step) - critic(x - step)).abs() / (2 * step.flatten(1).norm(dim=1)))
+
+    for penalty, said in [
+        (whole_loss, "the values follow none that is known"),
+        (quotient, "does not differentiate the critic"),
+        (squared_norm, "is a square root missing"),
+        (finite_differences, "does not differentiate the critic"),
+    ]:
+        report = check(penalty)
+        assert not report.names and any(said in sentence for sentence in report.undecided), str(report)
+        assert "not everything could be decided" in str(report)
+
+
+def test_ones_own_critic_is_checked_too():
+    x = torch.randn(16, 5, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        coupled = nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+        probability = nn.Sequential(nn.Linear(5, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1), nn.Sigmoid())
+        good = nn.Sequential(nn.Linear(5, 8), nn.LayerNorm(8), nn.ReLU(), nn.Linear(8, 1))
+    assert check(gp.r1_penalty, critic=coupled, batch=x).faults == ("batch-coupled",)
+    assert check(gp.r1_penalty, critic=probability, batch=x).faults == ("penalty-on-probability",)
+    assert check(gp.r1_penalty, critic=good, batch=x).ok
+
+
+def test_reading_it():
+    report = check(four_at_once)
+    text, table = str(report), report._repr_html_()
+    assert text.startswith("four_at_once: 4 faults.") and repr(report) == text
+    assert max(map(len, text.splitlines())) < 110
+    for finding in report.findings:
+        assert finding.room == f"16_bug_museum.html#room-{finding.name}"
+        assert finding.name in text and finding.room in text and finding.room in table
+        compile(finding.mend, finding.name, "exec")  # the mend is Python
+    clean = check(by_autograd)
+    assert str(clean).startswith("by_autograd: no fault found.") and "<table>" not in clean._repr_html_()

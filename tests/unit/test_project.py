@@ -25,10 +25,10 @@ LOCK = [
 MODULES = sorted((ROOT / "gpcore").glob("*.py"))
 # A file imports only from floors below its own.
 FLOORS = [
-    {"_checks", "checkpoint", "_loop"},
-    {"losses", "data", "datasets", "models", "metrics", "scaling", "per_sample", "layers"},
-    {"penalties", "config"},
-    {"lipschitz", "dirac", "double_backprop", "constraints", "stacks"},
+    {"_checks", "_loop", "checkpoint", "_calling", "_probes", "_report"},
+    {"data", "datasets", "layers", "losses", "metrics", "models", "per_sample", "scaling", "_laws", "_mends", "_points"},
+    {"config", "penalties", "_judge_eps", "_judge_graph", "_judge_law"},
+    {"constraints", "dirac", "double_backprop", "lipschitz", "stacks"},
     {"replicas"},
     {"training", "sequences", "figures"},
     {"audit", "plots", "widgets", "evidence", "runs"},
