@@ -6,6 +6,7 @@ Two families of control over gradients. A *gradient penalty* acts on the norm of
 
 from . import (
     audit,
+    audit_scaling,
     checkpoint,
     data,
     datasets,
@@ -27,6 +28,7 @@ from . import (
 from ._loop import TrainingDiverged
 from ._report import Finding, Report
 from .audit import check
+from .audit_scaling import check_scaling
 from .config import Config, History, stack
 from .double_backprop import CriticStep, penalized_backward_, supports
 from .figures import figure, show

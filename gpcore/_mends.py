@@ -69,7 +69,39 @@ PENALTY: dict[str, tuple[str, str]] = {
     ),
 }
 
-SCALING: dict[str, tuple[str, str]] = {}
+_CLIP = "norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm, error_if_nonfinite=True)"
+_STEP = f"{_CLIP}\noptimizer.step()"
+_ORDER = "backward of every micro-batch, then unscale, then clip once, then step"
+
+SCALING: dict[str, tuple[str, str]] = {
+    "clip-by-value": (
+        "one factor for the whole gradient, max_norm / norm where the norm is above it: the direction stays",
+        _STEP,
+    ),
+    "clip-after-step": (f"{_ORDER}: what is clipped after the step is never used", _STEP),
+    "clip-before-unscale": (
+        f"{_ORDER}: the threshold is meant for the gradient itself, not for its multiple",
+        f"scaler.unscale_(optimizer)\n{_CLIP.replace(', error_if_nonfinite=True', '')}\n"
+        "scaler.step(optimizer)      # skips the step where a gradient is not finite\nscaler.update()",
+    ),
+    "clip-per-micro-batch": (
+        f"{_ORDER}: clipping parts of a sum is not clipping the sum",
+        f"for x, y in batches:\n    (loss_fn(model(x), y) / len(batches)).backward()\n{_STEP}",
+    ),
+    "norm-logged-after": (
+        "the norm before scaling, which clip_grad_norm_ returns; after it, it is max_norm or less whatever happens",
+        _CLIP,
+    ),
+    "non-finite-passed-on": (
+        "that a gradient that is not finite stops the step, by an error or by leaving it out: inf times 0 is NaN",
+        f"{_CLIP}      # raises\noptimizer.step()",
+    ),
+    "never-scales": ("a gradient of norm max_norm where it was longer", _STEP),
+    "scales-up": (
+        "that a gradient shorter than max_norm is left alone",
+        "factor = (max_norm / norm).clamp(max=1.0)",
+    ),
+}
 
 _INFORMATION = ("one-sided", "weight-inside")
 
