@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
-from ._laws import Law, Observation, fit, refit
+from ._laws import Law, Observation, fit, is_constant, refit
 from ._mends import finding
+from ._points import Points
 from ._probes import BATCH, DOUBLE, Subject
 from ._report import Finding
 
@@ -98,7 +101,25 @@ def judge_law(law: Law, subject: Subject, undecided: list[str]) -> tuple[list[Fi
     return found, weight
 
 
-def find_law(subject: Subject) -> Law | None:
-    """The law that explains the penalty's values, or None."""
+def find_law(subject: Subject) -> tuple[Law | None, list[Observation]]:
+    """The law that explains the penalty's values, or None; and these values."""
     observed = observe(subject, _PROBES)
-    return fit(observed) if observed else None
+    return fit(observed) if observed else None, observed
+
+
+def judge_lawless(observed: list[Observation], points: Points, undecided: list[str]) -> list[Finding]:
+    """Where no law fits: is it the same for every critic, or was the gradient taken with respect to the samples?"""
+    if observed and is_constant(observed):
+        undecided.append("why it is constant: are the scores normalised over the batch, or the gradients to length 1?")
+        said = f"the penalty is {observed[0].value:.4g} for every critic, flat or steep: it would train nothing"
+        return [finding("no-second-order-graph", said)]
+    for name, factor in (("real", points.eps), ("fake", None if points.eps is None else 1 - points.eps)):
+        if factor is None or not observed or len(factor) != len(observed[0].gradients):
+            continue
+        shaped = factor.reshape(-1, *[1] * (observed[0].gradients.ndim - 1))
+        law = fit([replace(o, gradients=o.gradients * shaped) for o in observed], among=("sample",), throughs=("",))
+        if law is not None:
+            said = f"it is differentiated with respect to the {name} samples, not to the points between: "
+            said += f"each norm is multiplied by {'eps' if name == 'real' else '1 - eps'}"
+            return [finding("wrong-points", said)]
+    return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -132,17 +132,20 @@ def _fits(
     return float(weight)
 
 
-def fit(observations: list[Observation]) -> Law | None:
+def fit(
+    observations: list[Observation], among: Iterable[str] = tuple(NORMS), throughs: Iterable[str] = tuple(THROUGH)
+) -> Law | None:
     """The first law, in the order of the tables above, that explains all values; None where none does.
 
-    The tolerance is widened only when nothing fits within the narrower one.
+    The tolerance is widened only when nothing fits within the narrower one. What has one value for every critic
+    follows no law.
     """
     values = torch.tensor([o.value for o in observations], dtype=torch.float64)
-    if not values.isfinite().all():
+    if not values.isfinite().all() or is_constant(observations):
         return None
     for tolerance in TOLERANCES:
-        for through in THROUGH:
-            for norm in NORMS:
+        for through in throughs:
+            for norm in among:
                 norms = [o.norms(norm, through) for o in observations]
                 if not norms[0].numel():
                     continue
@@ -157,6 +160,12 @@ def fit(observations: list[Observation]) -> Law | None:
                         if weight is not None:
                             return Law(norm, through, kind, target, weight, tolerance[0] < 1e-3)
     return None
+
+
+def is_constant(observations: list[Observation]) -> bool:
+    """Whether every critic, flat or steep, got the same value."""
+    values = [o.value for o in observations]
+    return max(values) - min(values) <= 1e-9 * max(map(abs, values))
 
 
 def refit(observations: list[Observation], law: Law) -> tuple[float, float] | None:

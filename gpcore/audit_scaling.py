@@ -67,7 +67,7 @@ def _judge_operation(subject: StepSubject, undecided: list[str]) -> tuple[str, C
         return "a step without the optimiser", None, []
     if _close(long.applied, 10 * _DIRECTION):
         if any((now - seen).norm() > 0.01 * seen.norm() > 0 and now.norm() > 0 for seen, now in _pairs(long)):
-            said = f"a gradient of norm 10 was applied whole, and cut to {long.after[0].norm():.3g} when it had been used"
+            said = f"a gradient of norm 10 was applied whole and cut to {long.after[0].norm():.3g} after its use"
             return "norm clipping", None, [finding("clip-after-step", said)]
         said = f"with max_norm = 1 a gradient of norm 10 was applied with norm {norm}"
         return "no scaling", None, [finding("never-scales", said)]

@@ -186,6 +186,20 @@ def one_eps_for_the_batch(critic, real, fake):
     return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
 
 
+@wrong("eps-per-element")
+def eps_for_every_channel(critic, real, fake):
+    alpha = torch.rand(*real.shape[:2], 1, 1)
+    x = (alpha * real + (1 - alpha) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+@wrong("eps-not-uniform")
+def eps_0_or_1(critic, real, fake):
+    alpha = torch.bernoulli(torch.full((len(real), 1, 1, 1), 0.5))
+    x = (alpha * real + (1 - alpha) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
 @wrong("eps-shared")
 def one_eps_from_numpy(critic, real, fake):
     alpha = np.random.uniform()
@@ -232,6 +246,20 @@ def a_sign_slipped(critic, real, fake):
     eps = torch.rand(len(real), 1, 1, 1)
     x = (eps * real + (1 + eps) * fake).detach().requires_grad_()
     return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+@wrong("wrong-points")
+def differentiated_by_the_real_samples(critic, real, fake):
+    real = real.detach().requires_grad_()
+    eps = torch.rand(len(real), 1, 1, 1)
+    (gradient,) = grad(critic(eps * real + (1 - eps) * fake.detach()).sum(), real, create_graph=True)
+    return two_sided(gradient.flatten(1).norm(dim=1))
+
+
+@wrong("wrong-points")
+def two_draws_of_eps(critic, real, fake):
+    x = torch.rand(len(real), 1, 1, 1) * real + torch.rand(len(real), 1, 1, 1) * fake
+    return two_sided(slopes(critic, x.detach().requires_grad_()).flatten(1).norm(dim=1))
 
 
 @wrong("wrong-points")
@@ -284,6 +312,14 @@ def steps_by_itself(critic, real, fake):
 def half_of_the_graph(critic, real, fake):
     norms = slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1)
     return ((norms - 1) * (norms.detach() - 1)).mean()
+
+
+@wrong("no-second-order-graph")
+def the_same_for_every_critic(critic, real, fake):
+    def normalised(x):
+        return nn.functional.batch_norm(critic(x).reshape(-1, 1), None, None, training=True)
+
+    return two_sided(slopes(normalised, mixed(real, fake)).flatten(1).norm(dim=1))
 
 
 @wrong("fake-not-detached")
