@@ -18,6 +18,7 @@ from . import (
     losses,
     metrics,
     models,
+    museum,
     penalties,
     plots,
     replicas,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import inspect
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -28,6 +30,30 @@ class Finding:
     def room(self) -> str:
         """Link to the room of the bug museum that shows it."""
         return f"16_bug_museum.html#room-{self.name}"
+
+
+@dataclass(frozen=True)
+class Room:
+    """One mistake of the bug museum, as a function that runs.
+
+    Attributes:
+        name: that of the finding with which the checker answers.
+        code: the mistake as people write it: ``(critic, real, fake) -> penalty`` or a step for ``check_scaling``.
+        met: where it was met in public code.
+        symptom: what follows from it, by the formula.
+        also: other findings of the same function.
+    """
+
+    name: str
+    code: Callable
+    met: str
+    symptom: str
+    also: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The code as text."""
+        return inspect.getsource(self.code)
 
 
 def _fill(text: str, indent: str) -> str:

@@ -26,12 +26,12 @@ MODULES = sorted((ROOT / "gpcore").glob("*.py"))
 # A file imports only from floors below its own.
 FLOORS = [
     {"_checks", "_loop", "checkpoint", "_calling", "_probes", "_report"},
-    {"data", "datasets", "layers", "losses", "metrics", "models", "per_sample", "scaling", "_laws", "_mends", "_points", "_steps"},
+    {"data", "datasets", "layers", "losses", "metrics", "models", "per_sample", "scaling", "_laws", "_mends", "_museum_steps", "_points", "_steps"},
     {"config", "penalties", "_judge_eps", "_judge_graph", "_judge_law"},
     {"constraints", "dirac", "double_backprop", "lipschitz", "stacks"},
     {"replicas"},
     {"training", "sequences", "figures"},
-    {"audit", "audit_scaling", "plots", "widgets", "evidence", "runs"},
+    {"audit", "audit_scaling", "museum", "plots", "widgets", "evidence", "runs"},
 ]
 TOP_LEVEL = {
     *("book", "notebooks", "gpcore", "tests", "_config.yml", "_toc.yml", "environment.yml", "pyproject.toml"),
