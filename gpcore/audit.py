@@ -119,14 +119,15 @@ def check(
             first entry counts.
         adapt: a function ``(critic, real, fake) -> penalty`` that calls ``my_penalty``, where its arguments are others.
         shape: of one sample, for code that takes one size alone; by default images of (3, 8, 8), then vectors of 5.
-        critic, batch: your own critic and a batch ``(N, ...)`` of its samples, N at least 4: it is then checked too,
-            for coupling between samples and for a sigmoid at its end.
+        critic: your own critic, which is then checked too: for coupling between samples and for a sigmoid at its end.
+        batch: samples ``(N, ...)`` for it, N at least 4.
 
     Returns:
-        The report; ``report.ok`` is False where there is a fault. In a test: ``assert check(my_penalty).ok``.
+        The report; ``report.ok`` is False where there is a fault. ``assert check(my_penalty).ok`` is a test.
 
     Raises:
-        TypeError: the arguments' names do not tell what they are. ValueError: the function raised on every batch.
+        TypeError: the arguments' names do not tell what they are.
+        ValueError: the function raised on every batch, or returned what is no penalty.
 
     Source: the law, Gulrajani et al. 2017, eq. 3; its kinds as in :mod:`gpcore.penalties`.
     """

@@ -177,7 +177,8 @@ def check_scaling(my_step: Callable) -> Report:
         The report; ``report.ok`` is False where there is a fault.
 
     Raises:
-        TypeError: ``my_step`` is not a function. ValueError: it raised on the simplest batch.
+        TypeError: ``my_step`` is not a function.
+        ValueError: it raised on the simplest batch.
 
     Source: norm clipping as Pascanu, Mikolov and Bengio 2013, Algorithm 1.
     """

@@ -260,6 +260,7 @@ def test_there_are_enough_of_both():
 
 
 def test_the_random_states_stay_as_they_were():
+    torch.rand(1), np.random.rand()  # no seed's first state
     before = torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()
 
     def noisy(model, optimizer, loss_fn, batches, max_norm):
