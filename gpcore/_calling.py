@@ -12,10 +12,10 @@ from torch import nn
 
 # Whole names, lower case and without underscores.
 _NAMES = {
-    "critic": "disc dis netd dnet net model modeld network crit",
+    "critic": "d disc dis netd dnet net model modeld network crit",
     "real": "data images samples batch inputs imgs",
     "fake": "generated gen synthetic xg xtilde",
-    "weight": "weight lam lamb lambda lmbda lambd gpweight gplambda lambdagp lambdaterm coeff coef gpcoef gpcoeff "
+    "weight": "weight lam lamb lambda lmbda lambd gpweight gplambda lambdagp lambdaterm lmda coeff coef gpcoef gpcoeff "
     "gamma penaltyweight lambdapenalty lamgp lambdacoeff gplam r1gamma lambdaval regparam gpscale",
     "device": "device dev",
     "cuda": "cuda usecuda gpu usegpu iscuda",
@@ -37,7 +37,7 @@ def role(name: str) -> str | None:
         return _ROLES[plain]
     if _OTHER.search(plain):
         return None
-    for words, answer in (("real", "real"), ("fake|generated|synth", "fake"), ("critic|discriminator", "critic")):
+    for words, answer in (("real", "real"), ("fake|generated|synth|^gen", "fake"), ("critic|discriminator", "critic")):
         if re.search(words, plain):
             return answer
     return None

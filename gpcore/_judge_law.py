@@ -9,7 +9,7 @@ import torch
 from ._laws import Law, Observation, fit, is_constant, refit
 from ._mends import finding
 from ._points import Points
-from ._probes import BATCH, DOUBLE, Subject
+from ._probes import Subject
 from ._report import Finding
 
 # (slope, curve) of the critics. The last two are linear and steep: there the one-sided law is a parabola.
@@ -48,17 +48,17 @@ def judge_law(law: Law, subject: Subject, undecided: list[str]) -> tuple[list[Fi
     """What is wrong with the norm, the law, the target and the reduction; and the weight of the mean over samples."""
     found, weight, size = [], law.weight, law.target
     shape = f"(N, {', '.join(map(str, subject.shape))})"
-    other = None
+    other, double = None, 2 * subject.size
     try:
-        other = refit(observe(subject, _OTHER_SIZE, DOUBLE), law)
+        other = refit(observe(subject, _OTHER_SIZE, double), law)
     except Exception as error:
-        undecided.append(f"whether it sums over the batch: with {DOUBLE} samples it raised {error}")
+        undecided.append(f"whether it sums over the batch: with {double} samples it raised {error}")
     grows_target = other is not None and law.target > 0.01 and abs(other[0] / law.target - 2) < 0.02
     if other is not None:
         growth = other[1] / law.weight * (4 if grows_target else 1)
         if abs(growth - 2) < 0.02:
             found.append(finding("sum-over-batch", "twice the batch gives twice the penalty: it sums over the samples"))
-            weight = law.weight / BATCH
+            weight = law.weight / subject.size
         elif law.target == 0 and abs(growth - 0.25) < 0.01:
             said = "twice the batch gives a quarter of the penalty: the gradient is that of the mean score, 1/N of each"
             found.append(finding("norm-over-batch", said))
@@ -79,9 +79,10 @@ def judge_law(law: Law, subject: Subject, undecided: list[str]) -> tuple[list[Fi
         said = {"absolute": "|norm - t|", "difference": "norm - t", "hinge": "max(0, norm - t)"}[law.kind]
         found.append(finding("not-squared", f"the value grows as {said} with t = {size:.3g}, a straight line"))
     if grows_target:
-        said = f"the norm is pulled towards {size:.3g} for {BATCH} samples and {other[0]:.3g} for {DOUBLE}: towards N"
+        said = f"the norm is pulled towards {size:.3g} for {subject.size} samples and {other[0]:.3g} for {double}"
+        said += ": towards N"
         found.append(finding("wrong-target", said))
-    elif law.norm == "sample" and law.kind == "two-sided" and elements > BATCH and abs(size / elements**0.5 - 1) < 0.01:
+    elif (law.norm, law.kind) == ("sample", "two-sided") and abs(size / elements**0.5 - 1) < 0.01:
         why = _ELEMENTS["root mean square"]
         said = f"the norm is pulled towards {size:.3g}, the root of the {elements} elements: {why}"
         found.append(finding("norm-per-element", said))
@@ -89,7 +90,7 @@ def judge_law(law: Law, subject: Subject, undecided: list[str]) -> tuple[list[Fi
     elif size not in (0.0, 1.0):
         found.append(finding("wrong-target", f"the norm is pulled towards {size:.3g}"))
     if law.target == 0 and law.norm == "sample" and law.kind == "two-sided":
-        longer = Subject(subject.function, (*subject.shape[:-1], 2 * subject.shape[-1]), subject.dtype, subject.column)
+        longer = replace(subject, shape=(*subject.shape[:-1], 2 * subject.shape[-1]))
         try:
             ratio = refit(observe(longer, _OTHER_SIZE), law)[1] / law.weight
         except Exception:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._probes import BATCH, Call, Subject
+from ._probes import BATCHES, Call, Subject
 
 # Points are compared in units of the samples' spread, coarsely enough for float32 inside the function.
 CLOSE = 2e-3
@@ -40,7 +40,7 @@ def _on_segments(points: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Te
         off = (x - eps[:, None] * r - (1 - eps[:, None]) * f).abs().amax(1)
         if (off < CLOSE).all():
             return eps, off
-    if n > 2 * BATCH:
+    if n > 2 * BATCHES[0]:
         return torch.full((m,), torch.nan), torch.full((m,), torch.inf)
     r, f = r[None, :, None], f[None, None, :]
     eps = ((x[:, None, None] - f) * (r - f)).sum(-1) / (r - f).square().sum(-1)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from torch import Tensor, nn
 
 # Shapes of a sample: images first, since a wrong norm shows on them; the last two for code with its sizes written in.
 SHAPES = ((3, 8, 8), (5,), (7, 4), (1, 28, 28), (3, 32, 32))
-# No size of a batch is a size of a sample, so that nothing broadcasts by accident.
-BATCH, DOUBLE = 6, 12
+# No size of a batch is a size of a sample, so that nothing broadcasts by accident; 64 for code that has it written in.
+BATCHES = (6, 64)
 
 
 class CannotCall(ValueError):
@@ -77,7 +78,7 @@ class Critic(nn.Module):
         tilt = nn.functional.linear(x, (self.slope * self.direction)[None])[:, 0]
         return tilt + self.curve * x.square().sum(1) / (2 * x.shape[1] ** 0.5)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, *conditions: Any, **more: Any) -> Tensor:
         single = x.shape == self.shape
         if tuple(x.shape[1:]) != self.shape and not single:
             raise ValueError(f"the critic was called with shape {tuple(x.shape)}, its samples are {self.shape}")
@@ -157,15 +158,16 @@ class Subject:
     shape: tuple[int, ...]
     dtype: torch.dtype = torch.float64
     column: bool = True
+    size: int = BATCHES[0]
 
     def call(
-        self, *, slope=1.0, curve=0.0, n=BATCH, seed=0, dtype=None, shift=(0.0, 0.0), fake_from=None, same=False
+        self, *, slope=1.0, curve=0.0, n=None, seed=0, dtype=None, shift=(0.0, 0.0), fake_from=None, same=False
     ) -> Call:
         """Call the function once; ``fake_from`` is a number that the fake samples are multiplied by, as if generated.
 
         ``shift`` is added to the real and to the fake samples; ``same`` makes the fake samples the real ones.
         """
-        dtype = dtype or self.dtype
+        dtype, n = dtype or self.dtype, n or self.size
         critic = Critic(self.shape, slope, curve, column=self.column, dtype=dtype)
         real, fake = batch(self.shape, n, dtype)
         real, fake = real + shift[0], fake + shift[1]
@@ -189,16 +191,17 @@ def find_subject(function: Callable, shape: tuple[int, ...] | None) -> tuple[Sub
     """
     refused: dict[tuple[int, ...], str] = {}
     last: Exception | None = None
-    for tried in (tuple(shape),) if shape else SHAPES:
-        for dtype in (torch.float64, torch.float32, torch.float16):
-            for column in (True, False):
-                subject = Subject(function, tried, dtype, column)
-                try:
-                    subject.call(curve=1.0)
-                    return subject, refused
-                except Exception as error:  # anything may come out of foreign code
-                    refused.setdefault(tried, f"{type(error).__name__}: {error}")
-                    last = last or error
+    shapes = (tuple(shape),) if shape else SHAPES
+    dtypes = (torch.float64, torch.float32, torch.float16)
+    for size, tried, dtype, column in product(BATCHES, shapes, dtypes, (True, False)):
+        subject = Subject(function, tried, dtype, column, size)
+        try:
+            subject.call(curve=1.0)
+            refused.pop(tried, None)  # it was the kind of output or number that it refused, not the shape
+            return subject, refused
+        except Exception as error:  # anything may come out of foreign code
+            refused.setdefault(tried, f"{type(error).__name__}: {error}")
+            last = last or error
     raise CannotCall(
         "the function could not be called with a critic and two batches of shape "
         + " or ".join(f"(N, {', '.join(map(str, s))})" for s in refused)

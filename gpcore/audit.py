@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ def _judge_coupling(subject: Subject, points: Points) -> list[Finding]:
             step[0], step[1] = first, second
             return subject.function(critic, real + step, fake + step)
 
-        return Subject(changed, subject.shape, subject.dtype, subject.column).call(slope=0.5, curve=2.0).value
+        return replace(subject, function=changed).call(slope=0.5, curve=2.0).value
 
     # DRAGAN's points hang together through the batch's deviation, and a private generator moves them at every call.
     if points.place.startswith("around") or value(0.0, 0.0) != value(0.0, 0.0):
@@ -63,7 +64,7 @@ def _judge_weight(function: Callable, subject: Subject, law: Law, weight: float,
     argument = None if adapted else _calling.weight_argument(function)
     if argument is not None:
         one, three = (
-            Subject(_calling.adapt(function, w), subject.shape, subject.dtype, subject.column).call(slope=3.0).value
+            replace(subject, function=_calling.adapt(function, w)).call(slope=3.0).value
             for w in (1.0, 3.0)
         )
         if one and abs(three / one - 9) < 0.01:
@@ -142,7 +143,7 @@ def check(
     if refused:
         first, why = next(iter(refused.items()))
         said = f"what it does with samples of shape {first}, where it raised {why.splitlines()[0][:150]}"
-        undecided.append(f"{said}. It was checked on {subject.shape}")
+        undecided.append(f"{said}. It was checked on {subject.size} samples of shape {subject.shape}")
 
     seeds = _reseeds(subject)
     if seeds:

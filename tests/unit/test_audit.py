@@ -508,6 +508,13 @@ def for_vectors_alone(critic, real, fake):
 
 
 @right()
+def ones_in_one_dimension(critic, real, fake):
+    x = mixed(real, fake)
+    (gradient,) = grad(critic(x), x, torch.ones(len(x)), create_graph=True)
+    return two_sided(gradient.flatten(1).norm(dim=1))
+
+
+@right()
 def casts_to_float(critic, real, fake):
     return two_sided(slopes(critic, mixed(real.float(), fake.float())).float().flatten(1).norm(dim=1))
 
@@ -688,6 +695,7 @@ def test_arguments_that_do_not_tell_are_asked_for(penalty):
         (lambda f, x, y: 0, "critic real fake"),
         (lambda x_real, x_fake, f: 0, "real fake critic"),
         (lambda d, x: 0, "critic real"),
+        (lambda gen_data, real_data, D, lmda, cuda: 0, "fake real critic weight cuda"),
         (lambda discriminator, fake_img: 0, "critic fake"),
         (lambda model, data, generated, device="cuda", lambda_gp=10: 0, "critic real fake device weight"),
         (lambda critic, real, fake, alpha=None, verbose=False: 0, "critic real fake"),
@@ -742,6 +750,25 @@ def test_a_shape_of_ones_own():
     report = check(for_32_pixels, shape=(3, 32, 32))
     assert report.faults == ("norm-over-channels",) and not report.undecided
     assert "(3, 8, 8)" in check(for_32_pixels).undecided[0]
+
+
+def test_sizes_that_are_written_in():
+    def of_64_samples(netD, real_data, fake_data):
+        alpha = torch.rand(64, 1).expand(64, real_data.nelement() // 64).contiguous().view(64, 3, 32, 32)
+        x = (alpha * real_data + (1 - alpha) * fake_data).detach().requires_grad_()
+        return two_sided(slopes(netD, x).norm(2, dim=1))
+
+    report = check(of_64_samples)
+    assert report.faults == ("norm-over-channels",) and "on 64 samples of shape (3, 32, 32)" in report.undecided[0]
+    assert "sums over the batch" in report.undecided[1]
+
+
+def test_a_conditional_critic():
+    def penalty(critic, real, fake, labels):
+        x = mixed(real, fake)
+        return two_sided(grad(critic(x, labels).sum(), x, create_graph=True)[0].flatten(1).norm(dim=1))
+
+    assert check(penalty, adapt=lambda critic, real, fake: penalty(critic, real, fake, torch.ones(len(real)))).ok
 
 
 def test_what_cannot_be_decided_is_said_and_nothing_is_guessed():
