@@ -203,7 +203,8 @@ def find_subject(function: Callable, shape: tuple[int, ...] | None) -> tuple[Sub
             refused.setdefault(tried, f"{type(error).__name__}: {error}")
             last = last or error
     raise CannotCall(
-        "the function could not be called with a critic and two batches of shape "
+        f"the function could not be called with a critic and two batches of {' or '.join(map(str, BATCHES))} samples, "
+        "in the shapes "
         + " or ".join(f"(N, {', '.join(map(str, s))})" for s in refused)
         + f"; the first error was {next(iter(refused.values()))}. "
         "Pass shape= for samples of another shape, or adapt= a function (critic, real, fake) -> penalty"
