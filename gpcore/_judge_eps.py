@@ -13,7 +13,7 @@ from ._report import Finding
 
 def _collect_eps(subject: Subject) -> list[Tensor]:
     """The eps of several calls: three large ones where that works, else many small ones."""
-    for n, count in ((200, 3), (subject.size, 60)):
+    for n, count in ((200, 3), (subject.size, max(3, 360 // subject.size))):
         try:
             calls = [subject.call(n=n, seed=seed) for seed in range(1, count + 1)]
             places = [locate(call, subject) for call in calls]
