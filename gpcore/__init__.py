@@ -27,7 +27,7 @@ from . import (
     widgets,
 )
 from ._loop import TrainingDiverged
-from ._report import Finding, Report, Room
+from ._audit.report import Finding, Report, Room
 from .audit import check
 from .audit_scaling import check_scaling
 from .config import Config, History, stack

@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import _calling
-from ._judge_eps import judge_eps
-from ._judge_graph import judge_graph
-from ._judge_law import find_law, judge_law, judge_lawless
-from ._laws import Law
-from ._mends import finding
-from ._points import Points, locate
-from ._probes import Subject, find_subject, own_random
-from ._report import Finding, Report
+from ._audit import calling
+from ._audit.judge_eps import judge_eps
+from ._audit.judge_graph import judge_graph
+from ._audit.judge_law import find_law, judge_law, judge_lawless
+from ._audit.laws import Law
+from ._audit.mends import finding
+from ._audit.points import Points, locate
+from ._audit.probes import Subject, find_subject, own_random
+from ._audit.report import Finding, Report
 
 
 def _family(law: Law | None, points: Points) -> str:
@@ -61,12 +61,9 @@ def _judge_coupling(subject: Subject, points: Points) -> list[Finding]:
 
 
 def _judge_weight(function: Callable, subject: Subject, law: Law, weight: float, adapted: bool) -> list[Finding]:
-    argument = None if adapted else _calling.weight_argument(function)
+    argument = None if adapted else calling.weight_argument(function)
     if argument is not None:
-        one, three = (
-            replace(subject, function=_calling.adapt(function, w)).call(slope=3.0).value
-            for w in (1.0, 3.0)
-        )
+        one, three = (replace(subject, function=calling.adapt(function, w)).call(slope=3.0).value for w in (1.0, 3.0))
         if one and abs(three / one - 9) < 0.01:
             return [finding("weight-inside", f"it is applied twice: {argument}=3 gives 9 times the value", fault=True)]
     usual = (1.0, 0.5) if law.target == 0 else (1.0,)
@@ -138,7 +135,7 @@ def check(
         raise ValueError("critic and batch go together: give both or neither")
     name = getattr(my_penalty, "__name__", type(my_penalty).__name__)
     findings = _judge_critic(critic, batch) if critic is not None else []
-    subject, refused = find_subject(adapt or _calling.adapt(my_penalty), shape)
+    subject, refused = find_subject(adapt or calling.adapt(my_penalty), shape)
     undecided: list[str] = []
     if refused:
         first, why = next(iter(refused.items()))

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ._mends import finding
-from ._report import Finding, Report
-from ._steps import SCALE, SIZES, Step, StepSubject
+from ._audit.mends import finding
+from ._audit.report import Finding, Report
+from ._audit.steps import SCALE, SIZES, Step, StepSubject
 
 # A direction of length 1 with elements on both sides of 0.1, so that clipping values bends it.
 _DIRECTION = torch.tensor([0.6, -0.05, 0.3, 0.02, -0.5, 0.04, 0.4, -0.03, 0.2, 0.06])

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch.autograd import grad
 
-from ._museum_steps import STEPS
-from ._report import Room
+from ._audit.museum_steps import STEPS
+from ._audit.report import Room
 
 
 def norm_over_channels(critic, real, fake):

@@ -46,7 +46,10 @@ def source_hash(folder: Path | None = None) -> str:
         folder: where the files are; None is the folder of ``gpcore`` itself.
     """
     folder = Path(folder or PACKAGE)
-    parts = [f"{path.name}\n{_code(path.read_text(encoding='utf-8'))}" for path in sorted(folder.glob("*.py"))]
+    parts = [
+        f"{path.relative_to(folder).as_posix()}\n{_code(path.read_text(encoding='utf-8'))}"
+        for path in sorted(folder.rglob("*.py"))
+    ]
     # The claims' wording is part of what the verdicts' boxes show.
     parts += [path.read_text(encoding="utf-8") for path in sorted(folder.glob("claims.yml"))]
     return _digest("\n".join(parts))

@@ -251,7 +251,7 @@ def test_chapters_show_their_numbers(site):
     for name in pages(site):
         text = (site / name).read_text(encoding="utf-8")
         sidebar = text[text.index('id="pst-primary-sidebar"') : text.index("<main")]
-        listed = re.findall(r'toctree-l1[^>]*><a [^>]*>(\d+)\. ', sidebar)
+        listed = re.findall(r"toctree-l1[^>]*><a [^>]*>(\d+)\. ", sidebar)
         assert listed == [str(int(chapters.number(path))) for path in found], name
     for path in found:
         number = int(chapters.number(path))

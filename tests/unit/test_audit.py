@@ -15,7 +15,7 @@ from torch.func import functional_call, jacfwd, vmap
 from torch.func import grad as func_grad
 
 import gpcore as gp
-from gpcore import _calling
+from gpcore._audit import calling
 from gpcore.audit import check
 
 WRONG = []  # (function, faults, information)
@@ -356,9 +356,7 @@ def on_the_sigmoid(critic, real, fake):
 @wrong("penalty-on-probability")
 def of_the_loss(critic, real, fake):
     def loss(x):
-        return nn.functional.binary_cross_entropy_with_logits(
-            critic(x), torch.ones_like(critic(x)), reduction="sum"
-        )
+        return nn.functional.binary_cross_entropy_with_logits(critic(x), torch.ones_like(critic(x)), reduction="sum")
 
     return two_sided(slopes(loss, mixed(real, fake)).flatten(1).norm(dim=1))
 
@@ -702,7 +700,7 @@ def test_arguments_that_do_not_tell_are_asked_for(penalty):
     ],
 )
 def test_arguments_are_told_by_their_names(penalty, expected):
-    assert list(_calling.roles(penalty).values()) == expected.split()
+    assert list(calling.roles(penalty).values()) == expected.split()
 
 
 def test_an_adapter_calls_anything():

@@ -56,9 +56,7 @@ def title(path) -> str:
 def test_the_readme_lists_the_chapters_by_their_titles():
     readme = (chapters.ROOT / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"^- \[(\d+)\. (.+?)\]\(https://[^)]+/(notebooks/[\w.]+)\)$", readme, re.MULTILINE)
-    assert listed == [
-        (str(int(chapters.number(path))), title(path), f"notebooks/{path.name}") for path in CHAPTERS
-    ]
+    assert listed == [(str(int(chapters.number(path))), title(path), f"notebooks/{path.name}") for path in CHAPTERS]
 
 
 def test_the_chapters_are_there():

@@ -3,8 +3,8 @@
 import pytest
 
 import gpcore as gp
-from gpcore._mends import PENALTY, SCALING
-from gpcore._museum_steps import STEPS
+from gpcore._audit.mends import PENALTY, SCALING
+from gpcore._audit.museum_steps import STEPS
 from gpcore.museum import PENALTIES, ROOMS
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._report import Finding
+from .report import Finding
 
 _NORM = "norms = gradient.flatten(1).norm(dim=1)            # one number a sample"
 _EPS = "eps = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)"

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._probes import own_random
+from .probes import own_random
 
 SIZES = (4, 6)  # of the model's two parameters
 ROWS = 3  # samples a micro-batch

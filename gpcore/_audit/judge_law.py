@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import torch
 
-from ._laws import Law, Observation, fit, is_constant, refit
-from ._mends import finding
-from ._points import Points
-from ._probes import Subject
-from ._report import Finding
+from .laws import Law, Observation, fit, is_constant, refit
+from .mends import finding
+from .points import Points
+from .probes import Subject
+from .report import Finding
 
 # (slope, curve) of the critics. The last two are linear and steep: there the one-sided law is a parabola.
 _PROBES = ((0.2, 0.0), (0.5, 0.0), (0.9, 0.0), (1.5, 0.0), (0.0, 1.0), (0.4, 0.5), (1.0, 2.0), (3.0, -1.0))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._laws import Law
-from ._mends import finding
-from ._probes import Call, Subject
-from ._report import Finding
+from .laws import Law
+from .mends import finding
+from .probes import Call, Subject
+from .report import Finding
 
 
 def judge_graph(subject: Subject, law: Law | None, undecided: list[str]) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-from ._report import Room
+from .report import Room
 
 
 def clip_by_value(model, optimizer, loss_fn, batches, max_norm):

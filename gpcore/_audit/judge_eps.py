@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._mends import finding
-from ._points import Points, distance_to_uniform, locate
-from ._probes import Subject
-from ._report import Finding
+from .mends import finding
+from .points import Points, distance_to_uniform, locate
+from .probes import Subject
+from .report import Finding
 
 
 def _collect_eps(subject: Subject) -> list[Tensor]:

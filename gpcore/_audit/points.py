@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ._probes import BATCHES, Call, Subject
+from .probes import BATCHES, Call, Subject
 
 # Points are compared in units of the samples' spread, coarsely enough for float32 inside the function.
 CLOSE = 2e-3
