@@ -12,7 +12,7 @@ export MPLBACKEND ?= agg
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve run full test lint repository lock clean environment
+.PHONY: help book serve run full test bench lint repository lock clean environment
 
 help: ## list these commands
 	@echo "make COMMAND [SETTING=value ...]"
@@ -43,6 +43,9 @@ test: environment ## run every check: style, unit tests, notebooks (strict), the
 	@env -u GPCORE_RECORD -u GPCORE_CHECKPOINTS GPCORE_PROGRESS=0 $(PY) -m pytest tests notebooks \
 		-n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg \
 		--nbval-cell-timeout 240 --durations=15 $(ARGS)
+
+bench: environment ## time the critic step and gradient scaling, write book/benchmarks (ARGS="--quick")
+	@$(PY) tests/benchmarks/bench.py $(ARGS)
 
 repository: environment ## write the repository's address everywhere (URL=https://github.com/owner/name)
 	@$(PY) $(TOOLS)/repository.py "$(URL)"

@@ -26,8 +26,8 @@ from . import (
     scaling,
     widgets,
 )
-from ._loop import TrainingDiverged
 from ._audit.report import Finding, Report, Room
+from ._loop import TrainingDiverged
 from .audit import check
 from .audit_scaling import check_scaling
 from .config import Config, History, stack

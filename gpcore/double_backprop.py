@@ -111,7 +111,16 @@ def adjoints(layers: Layers, inputs: list[Tensor], outputs: list[Tensor], r: Ten
 def plain_backward(layers: Layers, inputs: list[Tensor], outputs: list[Tensor], r: Tensor) -> list[list]:
     """The gradient ``[dW, db]`` of every layer without a penalty."""
     down, _, _ = adjoints(layers, inputs, outputs, r)
-    return [layer.gradients(r, a) for layer, r, a in zip(layers, down, inputs, strict=True)]
+    return [_gradients(layer, r, a) for layer, r, a in zip(layers, down, inputs, strict=True)]
+
+
+def _gradients(layer: Dense | Convolution, r: Tensor, a: Tensor) -> list[Tensor | None]:
+    return [layer.weight_gradient(r, a), None if layer.bias is None else layer.bias_gradient(r)]
+
+
+def _columns(share: Tensor, like: Tensor) -> Tensor:
+    """One number a sample, shaped to multiply ``like``."""
+    return share.reshape(*share.shape, *[1] * (like.ndim - share.ndim))
 
 
 def double_backward(
@@ -148,21 +157,29 @@ def double_backward(
     del t
 
     # 4. Weights, and the adjoints of the other samples on the way down. What is done with is let go.
-    share = torch.zeros_like(norms) if share is None else share
     r = others.of(r).reshape(a_others[-1].shape)
     gradients = []
     for layer in reversed(layers):
         r = layer.activation.times_slope_(r, a_others.pop())
         a.pop()
-        of_points = layer.gradients(r_points.pop(), x.pop(), share)
-        of_others = layer.gradients(r, x_others[-1])
-        gradients.append([None if p is None else p.add_(q) for p, q in zip(of_points, of_others, strict=True)])
+        gradients.append(_joint_gradients(layer, r, x_others[-1], r_points.pop(), x.pop(), share))
         if a_others:
             r = layer.pull(r, x_others.pop()).reshape(a_others[-1].shape)
     gradients.reverse()
     if kept:
         _add_curvature(layers, gradients, kept, s, u, shapes)
     return gradients, norms
+
+
+def _joint_gradients(
+    layer: Dense | Convolution, r: Tensor, a: Tensor, r_points: Tensor, t: Tensor, share: Tensor | None
+) -> list[Tensor | None]:
+    """Step 4 for one layer; ``t`` holds the points' tangents, or those and what the loss wants of their activations."""
+    dW, db = _gradients(layer, r, a)
+    dW += layer.weight_gradient(r_points, t)
+    if share is not None and db is not None:
+        db += layer.bias_gradient(_columns(share, r_points) * r_points)
+    return [dW, db]
 
 
 def _part(tensors: list[Tensor], points: Rows, others: Rows) -> tuple[list[Tensor], list[Tensor]]:
@@ -186,7 +203,7 @@ def _tangents(layers: Layers, x: list, a: list, t: Tensor, share: Tensor | None)
         if share is None:
             here.copy_(t)
         else:  # the points' adjoints are 1 at the scores: what the loss wants of them is multiplied in here
-            here.mul_(share.reshape(*share.shape, *[1] * (here.ndim - share.ndim))).add_(t)
+            here.mul_(_columns(share, here)).add_(t)
         if index + 1 < len(layers):
             t = layer.push(t)
             s.append(t.clone() if layer.activation.curvature else None)
@@ -205,7 +222,7 @@ def _add_curvature(layers: Layers, gradients: list[list], a: list, s: list, u: l
             bend = u[index] * s[index] * layer.activation.curvature(out)
             e = bend if e is None else e + bend
         if e is not None:
-            for gradient, more in zip(gradients[index], layer.gradients(e, a[index]), strict=True):
+            for gradient, more in zip(gradients[index], _gradients(layer, e, a[index]), strict=True):
                 if gradient is not None:
                     gradient += more
 
