@@ -24,6 +24,7 @@ from . import (
     replicas,
     runs,
     scaling,
+    sweep,
     widgets,
 )
 from ._audit.report import Finding, Report, Room

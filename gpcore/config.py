@@ -102,7 +102,7 @@ class History:
     ``critic_norm`` and ``generator_norm`` are norms of the parameters' gradients before scaling, the ``_scaled`` ones
     after it. ``input_norm`` is the mean norm of the critic's gradient with respect to its input at random
     interpolates, for every constraint, so that runs can be compared. ``backward`` says which way the critic's gradients
-    came: ``"autograd"``, ``"hand-derived"`` (see :mod:`gpcore.double_backprop`) or ``"replicas"`` (the same for
+    came: ``"autograd"``, ``"hand-derived"`` (see :mod:`gpcore.sweep`) or ``"replicas"`` (the same for
     several seeds at once).
     """
 

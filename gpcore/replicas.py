@@ -20,11 +20,11 @@ from ._loop import fingerprint, make_optimizer, progress_bar, resolve_device
 from .config import Config, History, build_networks
 from .constraints import PENALTIES
 from .data import sampler
-from .double_backprop import adjoints, double_backward, forward, plain_backward, rows
 from .layers import Dense, layers_of
 from .losses import LOSSES
 from .penalties import dragan_points, interpolate
 from .stacks import SCALINGS, Stack, scale_rows_
+from .sweep import adjoints, double_backward, forward, plain_backward, rows
 
 
 def supports_replicas(config: Config) -> bool:

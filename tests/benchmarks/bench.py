@@ -166,7 +166,7 @@ def replicas(device: str, seconds: float) -> list[dict]:
 
     @torch.no_grad()
     def at_once():
-        n, sweep = shape[0], gp.double_backprop
+        n, sweep = shape[0], gp.sweep
         inputs, outputs = sweep.forward(stack.layers, torch.cat([real, fake, eps * real + (1 - eps) * fake], dim=1))
         slopes = torch.cat([real.new_full((16, n), -1 / n), real.new_full((16, n), 1 / n)], dim=1)
         gradients, _ = sweep.double_backward(

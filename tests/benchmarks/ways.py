@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 import gpcore as gp
-from gpcore import double_backprop, layers
+from gpcore import layers
+from gpcore import sweep as sweeps
 
 
 def public(critic: nn.Module, real: Tensor, fake: Tensor, eps: Tensor) -> None:
@@ -59,16 +60,14 @@ def r1_by_hand(critic: nn.Module, real: Tensor, fake: Tensor, eps: Tensor) -> No
 
 
 def compiled_by_hand() -> Callable:
-    """The sweep of :mod:`gpcore.double_backprop` for a Wasserstein critic, as one compiled function."""
+    """The sweep of :mod:`gpcore.sweep` for a Wasserstein critic, as one compiled function."""
 
     @torch.no_grad()
     def sweep(of_critic, x, n):
-        inputs, outputs = double_backprop.forward(of_critic, x)
+        inputs, outputs = sweeps.forward(of_critic, x)
         slopes = torch.cat([x.new_full((n,), -1 / n), x.new_full((n,), 1 / n)])
-        rows = double_backprop.rows("interpolates", n)
-        return double_backprop.double_backward(
-            of_critic, inputs, outputs, slopes, *rows, lambda norms: 20 / n * (norms - 1)
-        )[0]
+        rows = sweeps.rows("interpolates", n)
+        return sweeps.double_backward(of_critic, inputs, outputs, slopes, *rows, lambda norms: 20 / n * (norms - 1))[0]
 
     compiled = torch.compile(sweep)
 

@@ -27,7 +27,7 @@ MODULES = sorted((ROOT / "gpcore").rglob("*.py"))
 FLOORS = [
     {"_checks", "_loop", "checkpoint"},
     {"data", "datasets", "layers", "losses", "metrics", "models", "per_sample", "scaling"},
-    {"config", "penalties"},
+    {"config", "penalties", "sweep"},
     {"constraints", "dirac", "double_backprop", "lipschitz", "stacks"},
     {"replicas"},
     {"figures", "sequences", "training"},
