@@ -59,7 +59,8 @@ def benchmark() -> str:
     parts = []
     for path in sorted(RECORDS.glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
-        said = f"Measured on {record['date']} on {record['device']}, torch {record['torch']}, gpcore {record['source_hash']}."
+        said = f"Measured on {record['date']} on {record['device']}, torch {record['torch']}"
+        said += f", gpcore {record['source_hash']}."
         head = ["what", "way", "against", "ratio", "quartiles", "ms", "goal"]
         body = table(head, [cells(row) for row in record["rows"]], f"Benchmark on {record['device']}")
         parts.append(f"<p>{html.escape(said)}</p>{picture(record)}{body}")

@@ -1,0 +1,61 @@
+"""The benchmark measures ways that give the same gradients, and its page says which goals were not reached."""
+
+import gpbench
+import pytest
+import torch
+import ways
+from bench import assert_parity, row, take_turns
+
+import gpcore as gp
+
+PENALISED = {"public": ways.public, "two": ways.two_forwards, "one": ways.one_forward, "hand": ways.by_hand}
+
+
+@pytest.mark.parametrize("kind", ["mlp", "conv"])
+@pytest.mark.parametrize("candidates", [PENALISED, {"R1": ways.r1, "by hand": ways.r1_by_hand}])
+def test_all_ways_of_a_row_give_the_same_gradients(candidates, kind):
+    critic, shape = (
+        (gp.models.mlp_critic(2, 8, 2), (5, 2)) if kind == "mlp" else (gp.models.conv_critic(8, 2), (5, 1, 8, 8))
+    )
+    assert_parity(critic, shape, candidates)
+
+
+def test_a_way_with_other_gradients_is_not_timed():
+    with pytest.raises(AssertionError, match="plain"):
+        assert_parity(gp.models.mlp_critic(2, 8, 2), (5, 2), {"public": ways.public, "plain": ways.plain})
+
+
+def test_the_loop_clips_as_the_library_does():
+    gradients = [torch.tensor([3.0, 0.0]), torch.tensor([4.0])]
+    parameters = [torch.zeros_like(g) for g in gradients]
+    for p, g in zip(parameters, gradients, strict=True):
+        p.grad = g.clone()
+    ways.clip_by_loop(parameters, 1.0)
+    assert [p.grad.tolist() for p in parameters] == [pytest.approx([0.6, 0.0]), pytest.approx([0.8])]
+
+
+def test_a_ratio_is_the_median_of_paired_ratios():
+    times = {"old": [4.0, 9.0, 8.0, 2.0, 50.0], "new": [2.0, 3.0, 4.0, 1.0, 5.0]}
+    entry = row("step", "new", "old", times, goal=1.5)
+    assert entry["ratio"] == 2.0 and entry["turns"] == 5 and entry["ms"] == 3000
+
+
+def test_turns_alternate_and_the_first_do_not_count():
+    order = []
+    times = take_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 0.0, "cpu")
+    assert order == ["a", "b"] * 20 and [len(t) for t in times.values()] == [15, 15]
+
+
+@pytest.mark.parametrize(
+    ("against", "ratio", "word"),
+    [
+        ("public", 1.6, "reached"),
+        ("public", 1.4, "not reached"),
+        ("floor", 1.4, "reached"),
+        ("floor", 1.6, "not reached"),
+    ],
+)
+def test_a_goal_that_was_not_reached_is_said(against, ratio, word):
+    entry = {"what": "w", "way": "x", "against": against, "ms": 1.0, "ratio": ratio, "quartiles": [1, 2], "goal": 1.5}
+    assert gpbench.cells(entry)[-1] == f"1.5: {word}"
+    assert gpbench.goal_text(entry | {"goal": None}) == ""
