@@ -44,6 +44,8 @@ def _layers_of_critic(critic: Callable) -> Layers | None:
 
 def _loss_and_slopes(critic_loss: Callable, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The critic's loss, and its derivative with respect to every score."""
+    if critic_loss is wasserstein_critic_loss:  # linear: its slopes are known, and autograd takes longer than a layer
+        return fake.mean() - real.mean(), torch.full_like(real, -1 / len(real)), torch.full_like(fake, 1 / len(fake))
     real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
     with torch.enable_grad():
         loss = critic_loss(real, fake)
