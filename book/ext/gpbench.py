@@ -7,7 +7,7 @@ import json
 
 from gpbook import ROOT, directive, table
 
-from gpcore import figures
+from gpcore import figures, plots
 from gpcore.evidence import short
 
 RECORDS = ROOT / "book" / "benchmarks"
@@ -37,19 +37,19 @@ def cells(row: dict) -> list[str]:
 def picture(record: dict) -> str:
     """Return the rows with a goal as dots with quartiles beside their goals."""
     rows = [row for row in record["rows"] if row["goal"] is not None and row["against"] != "floor"]
-    fig, ax = figures.figure(1, aspect=0.14 * len(rows))
+    fig, ax = figures.figure(1)
+    fig.set_size_inches(7.0, 0.42 * len(rows) + 0.9)
     for y, row in enumerate(reversed(rows)):
         ax.plot(row["quartiles"], [y, y], color=figures.CRITIC, linewidth=3, solid_capstyle="butt")
-        label = {"label": "measured, median and quartiles"} if not y else {}
-        ax.plot(row["ratio"], y, "s", color=figures.CRITIC, **label)
-        ax.plot(row["goal"], y, "X", color=figures.GENERATED, **({"label": "goal"} if not y else {}))
+        ax.plot(row["ratio"], y, "s", color=figures.CRITIC, label="" if y else "measured, median and quartiles")
+        ax.plot(row["goal"], y, "X", color=figures.GENERATED, label="" if y else "goal")
     names = [f"{row['what']}\n{row['way']}" for row in reversed(rows)]
     ax.set(xscale="log", xlabel="times as fast as the public way", yticks=range(len(rows)), yticklabels=names)
     ticks = [1, 1.5, 2, 3, 5, 10, 20]
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.minorticks_off()
     ax.axvline(1, color=figures.NEUTRAL, linestyle="--", linewidth=1)
-    ax.legend(loc="lower right", frameon=False)
+    plots.legend(ax)
     said = "; ".join(f"{row['what']}, {row['way']}: {short(row['ratio'])}, goal {short(row['goal'])}" for row in rows)
     return figures.figure_html(figures.to_svg(fig, f"How many times as fast as the public way. {said}."))
 
