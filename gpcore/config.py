@@ -45,6 +45,8 @@ class Config:
         checkpoint_every: generator steps between checkpoints, where ``resume`` names a file.
         precision: ``"float32"`` or ``"bf16"``. Under bf16 the networks' forward passes run in autocast; the penalty
             and the weights stay in float32, because a norm squared and compared with 1 has no digits to spare.
+        compile: compile the hand-derived critic step (see :func:`gpcore.penalized_backward_`). It asks for a critic and
+            a penalty that the sweep knows.
         device: ``"auto"``, or a device's name.
     """
 
@@ -75,6 +77,7 @@ class Config:
     eval_samples: int = 1000
     checkpoint_every: int = 500
     precision: str = "float32"
+    compile: bool = False
     seed: int = 0
     device: str = "auto"
 

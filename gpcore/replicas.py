@@ -31,7 +31,7 @@ def supports_replicas(config: Config) -> bool:
     """Return whether runs of ``config`` can be trained at once: MLPs, in float32, and a constraint known here."""
     if config.constraint not in (*PENALTIES, "none", "clip"):
         return False
-    if config.scaling not in SCALINGS or config.precision != "float32":
+    if config.scaling not in SCALINGS or config.precision != "float32" or config.compile:
         return False
     critic, generator = (layers_of(network) for network in build_networks(config))
     dense = all(layers and all(type(x) is Dense and not x.flatten for x in layers) for layers in (critic, generator))

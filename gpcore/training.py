@@ -55,6 +55,11 @@ class _Run:
         self.history = History(config.seed, critic=self.critic, generator=self.generator, noise_dim=config.noise_dim)
         self.step = 0
         self.history.backward = "hand-derived" if _by_hand(self) else "autograd"
+        if config.compile and self.history.backward == "autograd":
+            raise ValueError(
+                "compile=True needs a penalty and a critic that the hand-derived sweep knows (see gpcore.supports): "
+                "PyTorch cannot compile what autograd differentiates twice"
+            )
 
     def noise(self) -> Tensor:
         return torch.randn(self.config.batch_size, self.config.noise_dim, generator=self.rng, device=self.device)
@@ -125,6 +130,7 @@ def _critic_gradients(run: _Run, real: Tensor, fake: Tensor) -> tuple[Tensor, Te
             weight=config.weight * factor,
             target=0.0 if centred else config.target,
             one_sided=config.one_sided and at == "interpolates",
+            compile=config.compile,
             **random_points(config, real, run.rng),
         )
         check_finite("the critic's loss", (step.loss + step.penalty).item())

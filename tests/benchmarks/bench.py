@@ -96,7 +96,7 @@ def critic_steps(device: str, seconds: float, compile_: bool) -> list[dict]:
         penalised = {"public": ways.public, "two forwards": ways.two_forwards, "one forward": ways.one_forward}
         penalised["by hand"] = ways.by_hand
         if compile_ and "-32-" in what:
-            penalised["by hand, compiled"] = ways.compiled_by_hand()
+            penalised["by hand, compiled"] = ways.compiled
         assert_parity(critic, shape, {k: way for k, way in penalised.items() if "compiled" not in k})
         others = {"plain": ways.plain, "R1": ways.r1, "R1 by hand": ways.r1_by_hand}
         assert_parity(critic, shape, {k: others[k] for k in ("R1", "R1 by hand")})

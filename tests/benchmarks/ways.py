@@ -7,14 +7,10 @@ ports take it (three forward passes, ``autograd.grad`` with ``create_graph=True`
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
 import gpcore as gp
-from gpcore import layers
-from gpcore import sweep as sweeps
 
 
 def public(critic: nn.Module, real: Tensor, fake: Tensor, eps: Tensor) -> None:
@@ -59,27 +55,8 @@ def r1_by_hand(critic: nn.Module, real: Tensor, fake: Tensor, eps: Tensor) -> No
     gp.penalized_backward_(critic, real, fake, at="real", weight=0.5, target=0.0)
 
 
-def compiled_by_hand() -> Callable:
-    """The sweep of :mod:`gpcore.sweep` for a Wasserstein critic, as one compiled function."""
-
-    @torch.no_grad()
-    def sweep(of_critic, x, n):
-        inputs, outputs = sweeps.forward(of_critic, x)
-        slopes = torch.cat([x.new_full((n,), -1 / n), x.new_full((n,), 1 / n)])
-        rows = sweeps.rows("interpolates", n)
-        return sweeps.double_backward(of_critic, inputs, outputs, slopes, *rows, lambda norms: 20 / n * (norms - 1))[0]
-
-    compiled = torch.compile(sweep)
-
-    @torch.no_grad()
-    def step(critic: nn.Module, real: Tensor, fake: Tensor, eps: Tensor) -> None:
-        of_critic = layers.layers_of(critic)
-        x = torch.cat([real, fake, eps * real + (1 - eps) * fake])
-        for layer, gradients in zip(of_critic, compiled(of_critic, x, len(real)), strict=True):
-            for parameter, gradient in zip((layer.weight, layer.bias), gradients, strict=True):
-                parameter.grad = gradient.clone()
-
-    return step
+def compiled(critic: nn.Module, real: Tensor, fake: Tensor, eps: Tensor) -> None:
+    gp.penalized_backward_(critic, real, fake, eps=eps, compile=True)
 
 
 def clip_by_loop(parameters: list[Tensor], max_norm: float) -> None:

@@ -1,5 +1,7 @@
 """The hand-derived sweep against autograd, in float64: every layer, activation, place and shape of penalty."""
 
+import shutil
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -275,3 +277,18 @@ def test_no_more_memory_than_autograd(kind):
         gp.penalized_backward_(critic, real, fake)
 
     assert peak_bytes(by_hand) <= peak_bytes(public_way)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # raised inside torch.compile itself
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on the CPU")
+def test_compiled_it_gives_the_same():
+    critic, real, fake, eps, _ = case("mlp", nn.ReLU)
+    gradients = []
+    for compile in (False, True):
+        critic.zero_grad()
+        step = gp.penalized_backward_(critic, real, fake, eps=eps, compile=compile)
+        gradients.append([step.loss, step.penalty, step.norms, *(p.grad for p in critic.parameters())])
+    for plain, compiled in zip(*gradients, strict=True):
+        torch.testing.assert_close(plain, compiled, rtol=1e-12, atol=1e-12)
+    with pytest.raises(ValueError, match="compile=True"):
+        gp.train(gp.Config(constraint="none", steps=1, compile=True, device="cpu"))
