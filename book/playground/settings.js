@@ -1,0 +1,62 @@
+// What the reader can set: names and words as in gpcore, first values, ranges; presets; and the form they take in a link.
+
+export const CHOICES = {
+  data: {
+    "8_gaussians": "8 Gaussians",
+    "25_gaussians": "25 Gaussians",
+    swiss_roll: "Swiss roll",
+    two_points: "two points",
+    drawn: "draw your own",
+  },
+  loss: {
+    wasserstein: "Wasserstein",
+    non_saturating: "non-saturating",
+    minimax: "saturating (minimax)",
+    least_squares: "least squares",
+  },
+  constraint: {
+    none: "none",
+    clip: "weight clipping",
+    gp: "penalty (‖∇f‖ − 1)² at interpolates",
+    gp_one_sided: "one-sided: only norms above 1",
+    gp_zero: "zero-centred: ‖∇f‖² at interpolates",
+    r1: "zero-centred: ½ ‖∇f‖² at real samples",
+  },
+  activation: { leaky_relu: "LeakyReLU", relu: "ReLU", tanh: "tanh" },
+};
+
+// Sliders move along these; a threshold of 0 is none.
+export const RANGES = {
+  weight: [0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100],
+  clip: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1],
+  threshold: [0, 0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
+  criticSteps: [1, 2, 3, 4, 5, 6, 8, 10],
+  lrCritic: [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1],
+  lrGenerator: [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1],
+  batch: [16, 32, 64, 128, 256],
+  seed: Array.from({ length: 20 }, (_, i) => i),
+};
+
+export const DEFAULTS = {
+  data: "8_gaussians",
+  points: [],
+  loss: "wasserstein",
+  constraint: "gp",
+  weight: 1,
+  clip: 0.1,
+  threshold: 0,
+  criticSteps: 5,
+  lrCritic: 0.001,
+  lrGenerator: 0.001,
+  activation: "leaky_relu",
+  batch: 128,
+  width: 64,
+  seed: 0,
+};
+
+export const PRESETS = [
+  { name: "healthy", says: "Wasserstein loss with a gradient penalty: the norm settles near 1 and the modes fill.", settings: {} },
+];
+
+// Settings that can change while a run goes on; the others start it anew.
+export const LIVE = ["loss", "constraint", "weight", "clip", "threshold", "criticSteps", "lrCritic", "lrGenerator"];

@@ -1,0 +1,134 @@
+// Compare the engine with numbers from PyTorch, and with itself:  node book/playground/test_engine.mjs COMMAND
+// Prints JSON, which tests/unit/test_playground.py reads and judges.
+//
+//   golden             the largest relative error of every kernel, by what was computed
+//   repeat             are two runs of one seed the same bit for bit, and are two seeds not?
+//   modes SEEDS STEPS  modes of the 8 Gaussians found, seed by seed
+//   centers            where the modes stand, and 2,000 samples of every distribution
+//   speed STEPS        generator steps a second with the page's first settings, kernel by kernel
+
+import { readFileSync } from "node:fs";
+import { CENTERS, modesFound, sampler } from "./data.js";
+import { adam, clipWeights, criticGradients, game, generatorGradients, LOSSES, PENALTIES, scaleNorm } from "./engine.js";
+import { plainKernel, simdKernel } from "./kernel.js";
+import { network } from "./network.js";
+import { randomNumbers } from "./random.js";
+import { DEFAULTS } from "./settings.js";
+
+const KERNELS = { float64: () => plainKernel("float64"), float32: () => plainKernel("float32"), simd: simdKernel };
+
+// The largest difference, relative to the largest number: single elements may be sums that cancel.
+function error(found, wanted) {
+  const scale = Math.max(...wanted.map(Math.abs));
+  const worst = Math.max(...wanted.map((number, i) => Math.abs(found[i] - number)));
+  return found.length === wanted.length && Number.isFinite(worst) ? worst / scale : Infinity;
+}
+
+const sum = (a, b) => a.map((number, i) => number + b[i]);
+
+function golden() {
+  const { settings, activations } = JSON.parse(readFileSync(new URL("golden.json", import.meta.url)));
+  const { batch, width, weight, clip, threshold, rate, steps } = settings;
+  const errors = {};
+  for (const [kernelName, makeKernel] of Object.entries(KERNELS)) {
+    for (const [activation, { inputs, losses, penalties, steps: after }] of Object.entries(activations)) {
+      const note = (what, found, wanted) => (errors[`${kernelName} ${activation} ${what}`] = error([...found], wanted));
+      const build = (outputs, parameters) => {
+        const net = network([2, width, width, outputs], activation, makeKernel());
+        net.parameters.set(parameters);
+        net.kernel.keep();
+        return net;
+      };
+      const put = (net, numbers) => {
+        const array = net.kernel.take(numbers.length);
+        array.set(numbers);
+        return array;
+      };
+      const judge = (critic, loss, constraint) => {
+        critic.kernel.release();
+        const [real, fake, eps] = [inputs.real, inputs.fake, inputs.eps].map((numbers) => put(critic, numbers));
+        return criticGradients(critic, real, fake, eps, batch, { loss, constraint, weight });
+      };
+
+      for (const [loss, wanted] of Object.entries(losses)) {
+        for (const constraint of ["none", "clip", ...Object.keys(penalties)]) {
+          const critic = build(1, inputs.critic);
+          const found = judge(critic, loss, constraint);
+          const penalty = penalties[constraint];
+          note(`${loss} ${constraint} loss`, [found.loss], [wanted.critic]);
+          if (penalty) note(`${loss} ${constraint} penalty`, [found.penalty], [penalty.value]);
+          const gradient = penalty ? sum(wanted.critic_gradient, penalty.gradient) : wanted.critic_gradient;
+          note(`${loss} ${constraint} gradient`, critic.gradient, gradient);
+        }
+        // Both networks from one kernel, as in a game.
+        const critic = build(1, inputs.critic);
+        const generator = network([2, width, width, 2], activation, critic.kernel);
+        generator.parameters.set(inputs.generator);
+        const found = generatorGradients(generator, critic, put(critic, inputs.noise), batch, { loss });
+        note(`${loss} generator loss`, [found.loss], [wanted.generator]);
+        note(`${loss} generator gradient`, generator.gradient, wanted.generator_gradient);
+      }
+
+      for (const [constraint, wanted] of Object.entries(after)) {
+        const critic = build(1, inputs.critic);
+        const step = adam(critic);
+        critic.kernel.keep();
+        const norms = [];
+        for (let i = 0; i < steps; i++) {
+          judge(critic, "non_saturating", constraint);
+          norms.push(scaleNorm(critic.gradient, threshold).before);
+          step(rate);
+          if (constraint === "clip") clipWeights(critic, clip);
+        }
+        note(`${constraint} norms before scaling`, norms, wanted.norms);
+        note(`${constraint} parameters after ${steps} steps`, critic.parameters, wanted.parameters);
+      }
+    }
+  }
+  return { errors, losses: Object.keys(LOSSES), penalties: Object.keys(PENALTIES) };
+}
+
+function run(seed, steps, kernel, more = {}) {
+  const settings = { ...DEFAULTS, seed, ...more };
+  const play = game(settings, kernel);
+  let last;
+  for (let i = 0; i < steps; i++) last = play.step();
+  return { play, last, settings };
+}
+
+function repeat() {
+  const bits = (kernel, seed) => {
+    const { play, last } = run(seed, 6, kernel, { constraint: "gp", threshold: 1 });
+    return JSON.stringify([[...play.critic.parameters], [...play.generator.parameters], last]);
+  };
+  return Object.fromEntries(
+    Object.entries(KERNELS).map(([name, make]) => [name, [bits(make(), 5) === bits(make(), 5), bits(make(), 5) === bits(make(), 6)]]),
+  );
+}
+
+function modes(seeds, steps) {
+  return Array.from({ length: seeds }, (_, seed) => {
+    const { play, settings } = run(seed, steps, simdKernel());
+    return modesFound(settings.data, play.generated(2000)).found;
+  });
+}
+
+function centers() {
+  const samples = {};
+  for (const data of [...Object.keys(CENTERS), "swiss_roll", "drawn"]) {
+    const draw = sampler(data, [[0.5, -0.5], [-1, 1]], randomNumbers(3));
+    samples[data] = Array.from({ length: 2000 }, draw);
+  }
+  return { centers: CENTERS, samples };
+}
+
+function speed(steps) {
+  return Object.entries(KERNELS).map(([name, make]) => {
+    const start = performance.now();
+    run(0, steps, make());
+    return [name, Math.round((10_000 * steps) / (performance.now() - start)) / 10];
+  });
+}
+
+const [command, ...counts] = process.argv.slice(2);
+console.log(JSON.stringify({ golden, repeat, modes, centers, speed }[command](...counts.map(Number))));

