@@ -119,18 +119,22 @@ export function adam(net, beta1 = 0.5, beta2 = 0.9, tiny = 1e-8) {
   };
 }
 
+const sgd = ({ parameters, gradient }) => (rate) => {
+  for (let i = 0; i < parameters.length; i++) parameters[i] -= rate * gradient[i];
+};
+export const OPTIMIZERS = { adam, sgd };
+
 // One run. step() makes `criticSteps` steps of the critic and one of the generator and returns what was measured;
 // settings that do not shape the networks may be changed between two steps.
 export function game(settings, kernel) {
-  const { width, activation, seed, batch } = settings;
+  const { width, activation, seed, batch, optimizer } = settings;
   // Streams of their own: choosing other data does not change the initial weights.
   const [weights, noise, reals] = [0, 1, 2].map((stream) => randomNumbers(3 * seed + stream));
   const critic = network([2, width, width, 1], activation, kernel);
   const generator = network([2, width, width, 2], activation, kernel);
   initialise(critic, weights);
   initialise(generator, weights);
-  const steps = { critic: adam(critic), generator: adam(generator) };
-  const draw = sampler(settings.data, settings.points, reals);
+  const steps = { critic: OPTIMIZERS[optimizer](critic), generator: OPTIMIZERS[optimizer](generator) };
   if (settings.constraint === "clip") clipWeights(critic, settings.clip);
   kernel.keep();
 
@@ -139,7 +143,8 @@ export function game(settings, kernel) {
     return array;
   };
   const drawNoise = (n, random) => fill(kernel.take(2 * n), random.normal);
-  function drawReal(n) {
+  function drawReal(n, { data, points }, random) {
+    const draw = sampler(data, points, random);
     const rows = kernel.take(2 * n);
     for (let i = 0; i < n; i++) rows.set(draw(), 2 * i);
     return rows;
@@ -149,7 +154,7 @@ export function game(settings, kernel) {
     kernel.release();
     const fake = forward(generator, drawNoise(batch, noise), batch)[generator.layers];
     const eps = fill(kernel.take(batch), noise.uniform);
-    const measured = criticGradients(critic, drawReal(batch), fake, eps, batch, now);
+    const measured = criticGradients(critic, drawReal(batch, now, reals), fake, eps, batch, now);
     const norm = scaleNorm(critic.gradient, now.threshold);
     if (!Number.isFinite(measured.loss + measured.penalty + norm.before)) return { ...measured, norm, diverged: true };
     steps.critic(now.lrCritic);
@@ -182,6 +187,10 @@ export function game(settings, kernel) {
     generated(n) {
       kernel.release();
       return Float32Array.from(forward(generator, drawNoise(n, randomNumbers(77)), n)[generator.layers]);
+    },
+    real(n, now = settings) {
+      kernel.release();
+      return Float32Array.from(drawReal(n, now, randomNumbers(78)));
     },
     // The critic's value and the norm of its input gradient at n points.
     look(points, n) {

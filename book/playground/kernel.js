@@ -1,7 +1,8 @@
 // Where numbers live, and the one product of matrices that everything is made of.
 //
 // A kernel hands out arrays from one stretch of memory. What is taken before keep() stays (weights, moments); what is
-// taken after it is scratch, and release() takes it all back at the beginning of a step.
+// taken after it is scratch, and release() takes it all back at the beginning of a step; reset() takes
+// back everything.
 //
 // multiply(C, A, B, m, n, k, rowStep, columnStep, add): C = A B, or C + A B. C is (m, n) and B is (k, n), row after
 // row; A(i, p) = A[rowStep i + columnStep p], so that A may stand transposed.
@@ -26,6 +27,9 @@ function arena(buffer, Numbers) {
     },
     release() {
       top = kept;
+    },
+    reset() {
+      top = kept = FIRST_BYTE;
     },
   };
 }

@@ -22,6 +22,7 @@ export const CHOICES = {
     gp_zero: "zero-centred: ‖∇f‖² at interpolates",
     r1: "zero-centred: ½ ‖∇f‖² at real samples",
   },
+  optimizer: { adam: "Adam", sgd: "SGD" },
   activation: { leaky_relu: "LeakyReLU", relu: "ReLU", tanh: "tanh" },
 };
 
@@ -48,6 +49,7 @@ export const DEFAULTS = {
   criticSteps: 5,
   lrCritic: 0.001,
   lrGenerator: 0.001,
+  optimizer: "adam",
   activation: "leaky_relu",
   batch: 128,
   width: 64,
@@ -59,4 +61,4 @@ export const PRESETS = [
 ];
 
 // Settings that can change while a run goes on; the others start it anew.
-export const LIVE = ["loss", "constraint", "weight", "clip", "threshold", "criticSteps", "lrCritic", "lrGenerator"];
+export const LIVE = ["data", "points", "loss", "constraint", "weight", "clip", "threshold", "criticSteps", "lrCritic", "lrGenerator"];

@@ -9,7 +9,7 @@
 
 import { readFileSync } from "node:fs";
 import { CENTERS, modesFound, sampler } from "./data.js";
-import { adam, clipWeights, criticGradients, game, generatorGradients, LOSSES, PENALTIES, scaleNorm } from "./engine.js";
+import { clipWeights, criticGradients, game, generatorGradients, LOSSES, OPTIMIZERS, PENALTIES, scaleNorm } from "./engine.js";
 import { plainKernel, simdKernel } from "./kernel.js";
 import { network } from "./network.js";
 import { randomNumbers } from "./random.js";
@@ -69,9 +69,9 @@ function golden() {
         note(`${loss} generator gradient`, generator.gradient, wanted.generator_gradient);
       }
 
-      for (const [constraint, wanted] of Object.entries(after)) {
+      for (const { constraint, optimizer, ...wanted } of after) {
         const critic = build(1, inputs.critic);
-        const step = adam(critic);
+        const step = OPTIMIZERS[optimizer](critic);
         critic.kernel.keep();
         const norms = [];
         for (let i = 0; i < steps; i++) {
@@ -80,8 +80,8 @@ function golden() {
           step(rate);
           if (constraint === "clip") clipWeights(critic, clip);
         }
-        note(`${constraint} norms before scaling`, norms, wanted.norms);
-        note(`${constraint} parameters after ${steps} steps`, critic.parameters, wanted.parameters);
+        note(`${optimizer} ${constraint} norms before scaling`, norms, wanted.norms);
+        note(`${optimizer} ${constraint} parameters after ${steps} steps`, critic.parameters, wanted.parameters);
       }
     }
   }

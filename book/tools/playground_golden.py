@@ -68,7 +68,7 @@ def one_activation(activation: str, seed: int) -> dict:
             "critic": numbers(critic.parameters()), "generator": numbers(generator.parameters()),
             "real": numbers([real]), "fake": numbers([fake]), "noise": numbers([noise]), "eps": numbers([eps]),
         },
-        "losses": {}, "penalties": {}, "steps": {},
+        "losses": {}, "penalties": {}, "steps": [],
     }  # fmt: skip
     for name in LOSS_NAMES:
         critic_loss, generator_loss = LOSSES[name]
@@ -84,10 +84,11 @@ def one_activation(activation: str, seed: int) -> dict:
         found["penalties"][name] = {"value": value.item(), "gradient": gradients(value, critic)}
     norms = gp.penalties.gradient_norms(critic, gp.interpolate(real, fake, eps))
     assert norms.min() < 1 < norms.max(), f"{activation}: all norms lie on one side of 1"
-    # A few whole steps: norm scaling, Adam, clipping.
-    for constraint in ("none", "clip", "gp"):
+    # A few whole steps: norm scaling, the optimiser, clipping.
+    for constraint, optimizer_name in (("none", "adam"), ("clip", "adam"), ("gp", "adam"), ("gp", "sgd")):
         critic.load_state_dict(start)
-        optimizer = torch.optim.Adam(critic.parameters(), lr=RATE, betas=(0.5, 0.9))
+        make = {"adam": lambda p: torch.optim.Adam(p, RATE, betas=(0.5, 0.9)), "sgd": lambda p: torch.optim.SGD(p, RATE)}
+        optimizer = make[optimizer_name](critic.parameters())
         before = []
         for _ in range(STEPS):
             optimizer.zero_grad()
@@ -102,7 +103,10 @@ def one_activation(activation: str, seed: int) -> dict:
             optimizer.step()
             if constraint == "clip":
                 gp.clip_weights_(critic, CLIP)
-        found["steps"][constraint] = {"norms": before, "parameters": numbers(critic.parameters())}
+        found["steps"].append(
+            {"constraint": constraint, "optimizer": optimizer_name, "norms": before,
+             "parameters": numbers(critic.parameters())}
+        )  # fmt: skip
     critic.load_state_dict(start)
     return found
 

@@ -58,6 +58,7 @@ WRONG = [
     ("engine.js", "generator: (s) => [-softplus(s), -sigmoid(s)]", "generator: (s) => [-softplus(s), -sigmoid(-s)]", "float64"),
     ("engine.js", "gradient[i] *= threshold / before", "gradient[i] *= threshold", "float64"),
     ("engine.js", "1 - beta2 ** t", "1 - beta1 ** t", "float64"),
+    ("engine.js", "-= rate * gradient[i]", "-= gradient[i]", "float64"),
     ("engine.js", "Math.max(parameters[i], -clip)", "parameters[i]", "float64"),
     ("kernel.js", "4 * columnStep, add ? 1 : 0", "4 * columnStep, 0", "simd"),
 ]  # fmt: skip
@@ -115,7 +116,9 @@ def test_the_committed_numbers_are_pytorch_s():
     assert found["settings"] == wanted["settings"] and len(text) < 150_000
 
     def flat(node):
-        return [node] if isinstance(node, (int, float)) else [x for child in (node.values() if isinstance(node, dict) else node) for x in flat(child)]  # fmt: skip
+        if not isinstance(node, (dict, list)):
+            return [node] if isinstance(node, (int, float)) else []
+        return [x for child in (node.values() if isinstance(node, dict) else node) for x in flat(child)]
 
     for name in playground_golden.ACTIVATIONS:
         assert flat(found["activations"][name]) == pytest.approx(flat(wanted["activations"][name]), rel=1e-9, abs=1e-11)

@@ -1,0 +1,53 @@
+// Starts a run in a worker, or on the page itself where workers are blocked, and passes messages to it.
+
+import { createSession } from "./session.js";
+
+const IN_WORKER = { slice: 30, period: 90 };
+// On the page itself a slice must leave time to answer the reader.
+const ON_PAGE = { slice: 8, period: 200 };
+
+export function answerAsWorker(scope) {
+  const receive = createSession((snapshot) => scope.postMessage(snapshot), IN_WORKER);
+  scope.onmessage = (event) => receive(event.data);
+}
+
+// `address` gives the address of this script for a worker. Every message is remembered until the first answer comes,
+// so that nothing is lost when a worker turns out not to start.
+export function createRunner(address, onSnapshot) {
+  let sent = [];
+  let send = null;
+  let worker = null;
+
+  function stayHere() {
+    worker?.terminate();
+    worker = null;
+    const receive = createSession(onSnapshot, ON_PAGE);
+    send = receive;
+    for (const message of sent.splice(0)) receive(message);
+  }
+
+  try {
+    worker = new Worker(address());
+    send = (message) => worker.postMessage(message);
+    worker.onmessage = (event) => {
+      sent = null;
+      onSnapshot(event.data);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      if (sent) stayHere();
+    };
+  } catch {
+    stayHere();
+  }
+  return {
+    send(message) {
+      if (worker) sent?.push(message);
+      send(message);
+    },
+    stop() {
+      if (worker) worker.terminate();
+      else send({ type: "pause" });
+    },
+  };
+}
