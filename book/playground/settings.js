@@ -62,3 +62,16 @@ export const PRESETS = [
 
 // Settings that can change while a run goes on; the others start it anew.
 export const LIVE = ["data", "points", "loss", "constraint", "weight", "clip", "threshold", "criticSteps", "lrCritic", "lrGenerator"];
+
+export const PACES = [
+  { pace: 0, words: "full speed" },
+  { pace: 10, words: "10 steps a second" },
+  { pace: 2, words: "2 steps a second" },
+];
+
+// What "draw your own" begins with.
+export const HEART = Array.from({ length: 48 }, (_, i) => {
+  const t = (2 * Math.PI * i) / 48;
+  const y = 13 * Math.cos(t) - 5 * Math.cos(2 * t) - 2 * Math.cos(3 * t) - Math.cos(4 * t);
+  return [1.6 * Math.sin(t) ** 3, y / 10];
+});

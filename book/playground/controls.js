@@ -1,0 +1,85 @@
+// The panel of settings: every control is a native one with a label of its own.
+
+import { freshId, make } from "./elements.js";
+import { CHOICES, RANGES } from "./settings.js";
+
+const PENALISED = ["gp", "gp_one_sided", "gp_zero", "r1"];
+
+// In groups; `when` hides a control that says nothing under the other settings.
+const GROUPS = [
+  ["The game", [
+    { name: "data", label: "Real samples" },
+    { name: "loss", label: "Loss" },
+  ]],
+  ["The critic's slope", [
+    { name: "constraint", label: "Constraint" },
+    { name: "weight", label: "Weight λ", when: (s) => PENALISED.includes(s.constraint) },
+    { name: "clip", label: "Clipping bound c", when: (s) => s.constraint === "clip" },
+  ]],
+  ["The parameters' gradients", [
+    { name: "threshold", label: "Norm scaling: threshold", words: (value) => (value ? String(value) : "off") },
+  ]],
+  ["The steps", [
+    { name: "criticSteps", label: "Critic steps a round" },
+    { name: "lrCritic", label: "Critic's learning rate" },
+    { name: "lrGenerator", label: "Generator's learning rate" },
+    { name: "optimizer", label: "Optimiser" },
+    { name: "activation", label: "Activation" },
+    { name: "batch", label: "Batch" },
+    { name: "seed", label: "Seed" },
+  ]],
+]; // prettier-ignore
+
+function choice(control, id, onChange) {
+  const options = Object.entries(CHOICES[control.name]).map(([value, words]) => make("option", { value }, words));
+  const input = make("select", { id, "data-name": control.name, onchange: () => onChange(control.name, input.value) }, ...options);
+  return {
+    row: make("div", { class: "pg-row" }, make("label", { for: id }, control.label), input),
+    show: (value) => (input.value = value),
+  };
+}
+
+function slider(control, id, onChange) {
+  const values = RANGES[control.name];
+  const words = control.words ?? String;
+  const output = make("output", { for: id, "aria-live": "off" });
+  const input = make("input", {
+    id,
+    type: "range",
+    min: 0,
+    max: values.length - 1,
+    step: 1,
+    "data-name": control.name,
+    oninput() {
+      show(values[input.value]);
+      onChange(control.name, values[input.value]);
+    },
+  });
+  function show(value) {
+    input.value = values.indexOf(value);
+    output.textContent = words(value);
+    input.setAttribute("aria-valuetext", words(value));
+  }
+  return { row: make("div", { class: "pg-row" }, make("label", { for: id }, control.label, " ", output), input), show };
+}
+
+export function createControls(onChange) {
+  const shown = [];
+  const groups = GROUPS.map(([title, controls]) => {
+    const rows = controls.map((control) => {
+      const { row, show } = (CHOICES[control.name] ? choice : slider)(control, freshId(), onChange);
+      shown.push({ control, row, show });
+      return row;
+    });
+    return make("fieldset", {}, make("legend", {}, title), ...rows);
+  });
+  return {
+    element: make("div", { class: "pg-controls" }, ...groups),
+    show(settings) {
+      for (const { control, row, show } of shown) {
+        show(settings[control.name]);
+        row.hidden = control.when ? !control.when(settings) : false;
+      }
+    },
+  };
+}

@@ -1,0 +1,106 @@
+// The page's look. Inside the book it takes the book's colours; elsewhere it has its own, for light and for dark.
+
+export const STYLE = `
+.pg {
+  --pg-paper: var(--pst-color-background, #fff);
+  --pg-ink: var(--pst-color-text-base, #1b1f25);
+  --pg-muted: var(--pst-color-text-muted, #4d5560);
+  --pg-real: var(--gp-real, #0072b2);
+  --pg-generated: var(--gp-generated, #c05400);
+  --pg-critic: var(--gp-critic, #00785a);
+  --pg-gradient: var(--gp-gradient, #a8487f);
+  --pg-neutral: var(--gp-neutral, #6b737d);
+  --pg-line: var(--gp-line, #c9ced6);
+  --pg-tint: var(--gp-tint, rgb(0 114 178 / 7%));
+  background: var(--pg-paper);
+  color: var(--pg-ink);
+  container-type: inline-size;
+  font-size: 0.92rem;
+  line-height: 1.4;
+  margin: 1.2rem 0;
+}
+@media (prefers-color-scheme: dark) {
+  html:not([data-theme]) .pg {
+    --pg-paper: #14181e; --pg-ink: #e4e7eb; --pg-muted: #a9b1bb; --pg-real: #56b4e9; --pg-generated: #f0883e;
+    --pg-critic: #2fbf95; --pg-gradient: #e29bc2; --pg-neutral: #9aa3ad; --pg-line: #48505b; --pg-tint: rgb(86 180 233 / 9%);
+  }
+}
+.pg *, .pg *::before { box-sizing: border-box; }
+.pg [hidden] { display: none !important; }
+.pg p { line-height: 1.4; margin: 0; max-width: none; }
+.pg-hidden { clip-path: inset(50%); height: 1px; overflow: hidden; position: absolute; white-space: nowrap; width: 1px; }
+
+.pg button, .pg select {
+  background: var(--pg-paper); border: 1px solid var(--pg-neutral); border-radius: 6px; color: var(--pg-ink);
+  font: inherit; min-height: 2.2rem; padding: 0.2rem 0.75rem;
+}
+.pg button { cursor: pointer; }
+.pg select { padding: 0.2rem 0.4rem; }
+.pg button:hover { background: var(--pg-tint); }
+.pg button[aria-pressed="true"] { background: var(--pg-ink); border-color: var(--pg-ink); color: var(--pg-paper); }
+.pg :is(button, select, input, summary, canvas):focus-visible { outline: 3px solid var(--pg-real); outline-offset: 2px; }
+.pg .pg-main { background: var(--pg-real); border-color: var(--pg-real); color: var(--pg-paper); font-weight: 600; min-width: 5.2rem; }
+.pg .pg-main:hover { filter: brightness(1.1); }
+
+.pg-bar, .pg-presets { align-items: center; display: flex; flex-wrap: wrap; gap: 0.45rem; }
+.pg-presets { margin-top: 0.6rem; }
+.pg .pg-preset { border-radius: 99px; font-size: 0.88em; min-height: 1.9rem; }
+.pg-speed { color: var(--pg-muted); font-variant-numeric: tabular-nums; margin-left: auto; }
+.pg p.pg-said { border-left: 4px solid var(--pg-real); margin: 0.7rem 0 0; overflow-wrap: anywhere; padding: 0.1rem 0 0.1rem 0.7rem; }
+.pg p.pg-said:empty { display: none; }
+
+.pg-body { display: grid; gap: 0.9rem 1.4rem; grid-template-columns: minmax(0, 1fr); margin-top: 0.9rem; }
+.pg-views { display: grid; gap: 1.4rem; grid-template-columns: minmax(0, 1fr); }
+.pg-pictures { display: grid; gap: 1rem 1.2rem; grid-template-columns: minmax(0, 1fr); }
+.pg p.pg-status { font-variant-numeric: tabular-nums; font-weight: 600; margin-bottom: 0.5rem; min-height: 1.4em; }
+.pg p.pg-diverged { color: var(--pg-generated); }
+.pg-picture { margin: 0 !important; min-width: 0; }
+.pg figure.pg-picture figcaption {
+  color: var(--pg-ink); font-size: 0.95em; font-weight: 600; margin: 0 0 0.35rem; max-width: none;
+}
+.pg-picture figcaption span span { color: var(--pg-muted); font-weight: 400; }
+.pg canvas { display: block; width: 100%; }
+.pg-square { aspect-ratio: 1; border: 1px solid var(--pg-line); border-radius: 6px; }
+.pg-wide { height: 11rem; }
+.pg-pad { cursor: crosshair; touch-action: none; }
+.pg p.pg-drawing { color: var(--pg-muted); margin-top: 0.4rem; }
+
+.pg p.pg-keys { color: var(--pg-muted); display: flex; flex-wrap: wrap; font-size: 0.9em; gap: 0.1rem 1rem; margin-top: 0.3rem; }
+.pg-key { align-items: center; display: inline-flex; gap: 0.4rem; }
+.pg-key::before { background: var(--pg-neutral); content: ""; height: 3px; width: 1.1rem; }
+.pg-key-critic::before { background: var(--pg-critic); }
+.pg-key-generated::before { background: var(--pg-generated); }
+.pg-key-gradient::before { background: var(--pg-gradient); }
+.pg-key-one::before { background: var(--pg-ink); }
+.pg-key-after::before { background: repeating-linear-gradient(90deg, var(--pg-neutral) 0 5px, transparent 5px 9px); }
+.pg-picture:first-child .pg-key-generated::before { border-radius: 50%; height: 8px; width: 8px; }
+.pg-key-real::before { background: none; border: 2px solid var(--pg-real); border-radius: 50%; height: 10px; width: 10px; }
+.pg-picture:first-child .pg-key-critic::before, .pg-picture:nth-child(2) .pg-key-gradient::before {
+  background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px solid var(--pg-line); height: 10px; width: 2rem;
+}
+.pg-key-critic { --swatch: var(--pg-critic); }
+.pg-key-gradient { --swatch: var(--pg-gradient); }
+
+.pg-panel > summary { cursor: pointer; font-weight: 600; padding: 0.3rem 0; }
+.pg fieldset { border: 0; border-top: 1px solid var(--pg-line); margin: 0; min-width: 0; padding: 0.5rem 0 0.7rem; }
+.pg legend { color: var(--pg-muted); float: none; font-size: 0.88em; font-weight: 600; margin: 0; padding: 0 0.5rem 0 0; width: auto; }
+.pg-row { margin-top: 0.35rem; }
+.pg-row label { display: flex; gap: 0.5rem; justify-content: space-between; margin: 0; }
+.pg-row output { color: var(--pg-ink); display: inline; font-variant-numeric: tabular-nums; font-weight: 600; padding: 0; }
+.pg-row select, .pg-row input { width: 100%; }
+.pg-row input { accent-color: var(--pg-real); display: block; height: 1.5rem; margin: 0; }
+.pg-turns label { font-weight: 600; margin: 0 1.2rem 0 0.35rem; }
+.pg-turns input { accent-color: var(--pg-real); }
+
+@container (min-width: 34rem) {
+  .pg-pictures { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .pg-two .pg-views { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .pg-two .pg-pictures { grid-template-columns: minmax(0, 1fr); }
+  .pg-controls { display: grid; gap: 0 1.6rem; grid-template-columns: repeat(2, minmax(0, 1fr)); }
+}
+@container (min-width: 54rem) {
+  .pg-body { grid-template-columns: minmax(0, 1fr) 15.5rem; }
+  .pg-controls { display: block; }
+}
+@media print { .pg-bar, .pg-presets, .pg-panel { display: none; } }
+`;

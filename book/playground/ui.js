@@ -1,0 +1,218 @@
+// The living page as the reader meets it: buttons, presets, panel, one or two runs, the link.
+
+import { createControls } from "./controls.js";
+import { freshId, make } from "./elements.js";
+import { clean, decode, encode } from "./link.js";
+import { palette } from "./paint.js";
+import { createRunner } from "./runner.js";
+import { HEART, LIVE, PACES, PRESETS } from "./settings.js";
+import { STYLE } from "./style.js";
+import { createView } from "./view.js";
+
+const LETTERS = ["A", "B"];
+
+// Turn `root` into a living page. `settings` is what it starts with; `linked` lets the page's address speak too.
+export function mount(root, { settings = {}, linked = false, address }) {
+  adoptStyle();
+  const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  let playing = !quiet;
+  let pace = 0;
+  let runs = [];
+  let turned = 0;
+  let due = false;
+
+  // --- what can be pressed
+
+  const button = (words, onclick, more = {}) => make("button", { type: "button", onclick, ...more }, words);
+  const play = button("", () => setPlaying(!playing), { class: "pg-main", "data-do": "play" });
+  const once = button("One step", stepOnce, { "data-do": "step" });
+  const restart = button("Start again", () => runs.forEach(start), { "data-do": "restart" });
+  const paceId = freshId();
+  const paces = make("select", { id: paceId, onchange: () => setPace(Number(paces.value)) });
+  paces.append(...PACES.map(({ pace, words }) => make("option", { value: pace }, words)));
+  const compare = button("Compare two", () => setRuns(runs.length === 1 ? [runs[0].settings, runs[0].settings] : [runs[0].settings]), {
+    "aria-pressed": "false",
+    "data-do": "compare",
+  });
+  const share = button("Copy link", copyLink, { "data-do": "share" });
+  const speed = make("span", { class: "pg-speed" });
+  const said = make("p", { class: "pg-said", role: "status" });
+  const presets = PRESETS.map((preset) =>
+    button(preset.name, () => usePreset(preset), { class: "pg-preset", "data-preset": preset.name, "aria-pressed": "false" }),
+  );
+  const controls = createControls(changeSetting);
+  const turns = make("fieldset", { class: "pg-turns", hidden: true }, make("legend", {}, "The settings below are those of"));
+  const radios = LETTERS.map((letter, run) => {
+    const id = freshId();
+    const radio = make("input", { type: "radio", id, name: `${paceId}-run`, onchange: () => turnTo(run) });
+    turns.append(radio, make("label", { for: id }, letter));
+    return radio;
+  });
+  const views = make("div", { class: "pg-views" });
+  const panel = make("details", { class: "pg-panel" }, make("summary", {}, "Settings"), turns, controls.element);
+  panel.open = root.clientWidth > 720;
+
+  root.replaceChildren(
+    make("div", { class: "pg-bar" }, play, once, restart, make("label", { for: paceId, class: "pg-hidden" }, "Speed"), paces, compare, share, speed),
+    make("div", { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" }, ...presets),
+    said,
+    make("div", { class: "pg-body" }, views, panel),
+  );
+  root.classList.add("pg");
+
+  // --- runs
+
+  function createRun(wanted, index) {
+    const run = { settings: wanted, marked: wanted };
+    run.view = createView(`Run ${LETTERS[index]}`, (points) => {
+      changeRun(run, { points });
+      schedule();
+    });
+    run.runner = createRunner(address, (snapshot) => {
+      run.view.record(snapshot);
+      root.dataset.step = snapshot.step;
+      if (snapshot.diverged && !runs.some((other) => !other.view.latest()?.diverged)) setPlaying(false);
+      schedule();
+    });
+    return run;
+  }
+
+  function start(run) {
+    run.view.use(run.settings);
+    run.runner.send({ type: "start", settings: run.settings });
+    run.runner.send({ type: "pace", pace });
+    if (playing) run.runner.send({ type: "play" });
+  }
+
+  function setRuns(wanted) {
+    runs.forEach((run) => run.runner.stop());
+    runs = wanted.map(createRun);
+    views.replaceChildren(...runs.map((run) => run.view.element));
+    root.classList.toggle("pg-two", runs.length === 2);
+    compare.setAttribute("aria-pressed", String(runs.length === 2));
+    turns.hidden = runs.length === 1;
+    // The second run is the one to change.
+    turnTo(runs.length - 1);
+    runs.forEach(start);
+    remember();
+  }
+
+  function turnTo(run) {
+    turned = run;
+    radios[run].checked = true;
+    controls.show(runs[run].settings);
+  }
+
+  function changeSetting(name, value) {
+    const change = { [name]: value };
+    if (value === "drawn" && !runs[turned].settings.points.length) change.points = HEART;
+    changeRun(runs[turned], change);
+    presets.forEach((preset) => preset.setAttribute("aria-pressed", "false"));
+    controls.show(runs[turned].settings);
+    say("");
+  }
+
+  function changeRun(run, change) {
+    run.settings = { ...run.settings, ...change };
+    run.view.use(run.settings);
+    if (Object.keys(change).every((name) => LIVE.includes(name))) run.runner.send({ type: "change", settings: run.settings });
+    else start(run);
+    schedule();
+    remember();
+  }
+
+  function usePreset(preset) {
+    const { points } = runs[turned].settings;
+    runs[turned].settings = clean({ points, ...preset.settings });
+    controls.show(runs[turned].settings);
+    presets.forEach((other) => other.setAttribute("aria-pressed", String(other.dataset.preset === preset.name)));
+    setPlaying(true);
+    start(runs[turned]);
+    say(preset.says);
+    remember();
+  }
+
+  // --- buttons
+
+  function setPlaying(on) {
+    playing = on;
+    play.textContent = on ? "Pause" : "Play";
+    for (const run of runs) run.runner.send({ type: on ? "play" : "pause" });
+  }
+
+  function stepOnce() {
+    setPlaying(false);
+    for (const run of runs) run.runner.send({ type: "once" });
+  }
+
+  function setPace(next) {
+    pace = next;
+    for (const run of runs) run.runner.send({ type: "pace", pace });
+  }
+
+  function say(words) {
+    said.textContent = words;
+  }
+
+  // --- the link
+
+  const link = () => `${location.href.split("#")[0]}#${encode(runs.map((run) => run.settings))}`;
+
+  function remember() {
+    if (linked && runs.length) history.replaceState(history.state, "", link());
+  }
+
+  async function copyLink() {
+    try {
+      await navigator.clipboard.writeText(link());
+      say("The link to these settings is copied.");
+    } catch {
+      say(`The link to these settings: ${link()}`);
+    }
+  }
+
+  // --- drawing
+
+  let colours = palette(root);
+  function schedule() {
+    if (due) return;
+    due = true;
+    requestAnimationFrame(() => {
+      due = false;
+      for (const run of runs) run.view.paint(colours);
+      const rate = runs.reduce((sum, run) => sum + (run.view.latest()?.rate ?? 0), 0) / runs.length;
+      speed.textContent = playing && rate ? `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} steps a second` : "";
+      speed.title = runs[0].view.latest()?.kernel ?? "";
+    });
+  }
+  function repaint() {
+    colours = palette(root);
+    schedule();
+  }
+  new MutationObserver(repaint).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-mode"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+  new ResizeObserver(schedule).observe(views);
+
+  // It sleeps while nobody can see it.
+  let seen = true;
+  const awake = () => runs.forEach((run) => run.runner.send({ type: "awake", awake: seen && !document.hidden }));
+  new IntersectionObserver(([entry]) => {
+    seen = entry.isIntersecting;
+    awake();
+  }).observe(root);
+  document.addEventListener("visibilitychange", awake);
+
+  share.hidden = !linked;
+  setRuns((linked && decode(location.hash)) || [clean(settings)]);
+  setPlaying(playing);
+}
+
+let styled = false;
+// A sheet made by the script: a page's policy on inline styles does not concern it.
+function adoptStyle() {
+  if (styled) return;
+  styled = true;
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(STYLE);
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+}

@@ -1,0 +1,172 @@
+// The pictures of one run: the game, the norm of the critic's input gradient, losses, norms of parameter gradients.
+
+import { range } from "./contours.js";
+import { make } from "./elements.js";
+import { fromCanvas, paintCurves, paintGame, paintNorms, paintPencil } from "./paint.js";
+import { CENTERS } from "./data.js";
+
+const MOST_ROWS = 800;
+const DASHED = [5, 4];
+
+const brief = (number) => Number(number.toPrecision(2)).toString();
+
+function key(...entries) {
+  const items = entries.map(([kind, words]) => make("span", { class: `pg-key pg-key-${kind}` }, words));
+  return make("p", { class: "pg-keys" }, ...items);
+}
+
+function picture(title, canvas, ...below) {
+  return make("figure", { class: "pg-picture" }, make("figcaption", {}, title), canvas, ...below);
+}
+
+// `onDraw(points)` is called while the reader draws samples.
+export function createView(name, onDraw) {
+  const canvas = (shape) => make("canvas", { class: `pg-${shape}`, role: "img" });
+  const [playing, norms, losses, gradients] = [canvas("square"), canvas("square"), canvas("wide"), canvas("wide")];
+  const gameRange = make("span");
+  const status = make("p", { class: "pg-status" });
+  const clear = make("button", { type: "button", onclick: () => draw([]) }, "Clear the drawing");
+  const drawing = make(
+    "p",
+    { class: "pg-drawing", hidden: true },
+    "Draw on the picture. By keyboard: arrow keys move the cross, space puts a point. ",
+    clear,
+  );
+  const element = make(
+    "section",
+    { class: "pg-view", "aria-label": name },
+    status,
+    make(
+      "div",
+      { class: "pg-pictures" },
+      picture(
+        make("span", {}, "Samples, and the critic’s value ", gameRange),
+        playing,
+        key(["real", "real"], ["generated", "generated"], ["critic", "critic’s value, darker is higher"]),
+        drawing,
+      ),
+      picture(
+        "Norm of the critic’s input gradient, ‖∇ₓf‖",
+        norms,
+        key(["gradient", "darker is steeper"], ["one", "where it is 1"]),
+      ),
+      picture("Losses", losses, key(["critic", "critic"], ["generated", "generator"], ["gradient", "penalty"])),
+      picture(
+        "Norms of the parameters’ gradients",
+        gradients,
+        key(["critic", "critic"], ["generated", "generator"], ["after", "dashed: after scaling"]),
+      ),
+    ),
+  );
+
+  let rows = [];
+  let latest = null;
+  let settings = null;
+  let points = [];
+  let pencil = [0, 0];
+  let stride = 1;
+
+  function record(snapshot) {
+    if (!snapshot.step) [rows, stride] = [[], 1];
+    for (const row of snapshot.rows) if (row[0] % stride === 0 || row[0] === 1) rows.push(row);
+    // Every second row is enough for a picture of a long run.
+    while (rows.length > MOST_ROWS) {
+      stride *= 2;
+      rows = rows.filter(([step]) => step % stride === 0 || step === 1);
+    }
+    latest = snapshot;
+  }
+
+  function sentence() {
+    const { step, modes, diverged, norms: slopes } = latest;
+    const parts = [`step ${step}`];
+    if (modes && CENTERS[settings.data]) parts.push(`${modes.found} of ${modes.of} modes found`);
+    parts.push(`‖∇ₓf‖ between ${range(slopes).map(brief).join(" and ")}`);
+    if (diverged) parts.push("stopped: the loss or its gradient is no longer a number");
+    return parts.join(" · ");
+  }
+
+  function paint(colours) {
+    if (!latest) return;
+    const [low, high] = range(latest.values).map(brief);
+    gameRange.textContent = `(${low} to ${high})`;
+    status.textContent = sentence();
+    status.classList.toggle("pg-diverged", latest.diverged);
+    paintGame(playing, latest, colours);
+    if (!drawing.hidden) paintPencil(playing, pencil, colours);
+    paintNorms(norms, latest, colours);
+    const column = (at) => rows.map((row) => row[at]);
+    const steps = column(0);
+    const line = (at, colour, dash = []) => ({ values: column(at), colour: colours[colour], dash });
+    const penalised = settings.constraint !== "none" && settings.constraint !== "clip";
+    paintCurves(
+      losses,
+      steps,
+      [line(1, "critic"), line(3, "generated"), ...(penalised ? [line(2, "gradient")] : [])],
+      { log: false },
+      colours,
+    );
+    const scaled = settings.threshold > 0 ? [line(5, "critic", DASHED), line(7, "generated", DASHED)] : [];
+    paintCurves(
+      gradients,
+      steps,
+      [line(4, "critic"), line(6, "generated"), ...scaled],
+      { log: true, mark: settings.threshold },
+      colours,
+    );
+    describe(playing, `${name}: real and generated samples over the critic's value, ${sentence()}`);
+    describe(norms, `${name}: map of the norm of the critic's input gradient, ${sentence()}`);
+    const last = rows.at(-1);
+    const numbers = last ? last.slice(1).map(brief) : [];
+    describe(losses, `${name}: losses over ${latest.step} steps. Critic ${numbers[0]}, generator ${numbers[2]}.`);
+    describe(gradients, `${name}: gradient norms over ${latest.step} steps. Critic ${numbers[3]}, generator ${numbers[5]}.`);
+  }
+
+  const describe = (target, words) => target.setAttribute("aria-label", words);
+
+  function draw(more) {
+    points = more;
+    onDraw(points);
+  }
+
+  function pointerAt(event) {
+    const box = playing.getBoundingClientRect();
+    return fromCanvas(box.width, event.clientX - box.left, event.clientY - box.top);
+  }
+
+  const near = (p, q) => Math.hypot(p[0] - q[0], p[1] - q[1]) < 0.06;
+
+  playing.addEventListener("pointerdown", (event) => {
+    if (drawing.hidden) return;
+    playing.setPointerCapture(event.pointerId);
+    draw([...points, pointerAt(event)]);
+  });
+  playing.addEventListener("pointermove", (event) => {
+    if (drawing.hidden || !event.buttons) return;
+    const at = pointerAt(event);
+    if (!points.some((point) => near(point, at))) draw([...points, at]);
+  });
+  playing.addEventListener("keydown", (event) => {
+    const moves = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] };
+    const move = moves[event.key];
+    if (drawing.hidden || !(move || event.key === " ")) return;
+    event.preventDefault();
+    if (move) pencil = [pencil[0] + move[0], pencil[1] + move[1]];
+    draw(move ? points : [...points, pencil]);
+  });
+
+  return {
+    element,
+    record,
+    paint,
+    use(next) {
+      settings = next;
+      points = next.points;
+      drawing.hidden = next.data !== "drawn";
+      playing.classList.toggle("pg-pad", !drawing.hidden);
+      if (drawing.hidden) playing.removeAttribute("tabindex");
+      else playing.tabIndex = 0;
+    },
+    latest: () => latest,
+  };
+}

@@ -1,0 +1,1439 @@
+// Made by book/tools/playground.py from the modules in book/playground, which are written to be read.
+(function livingPage() {
+"use strict";
+const ring = Array.from({ length: 8 }, (_, i) => (2 * Math.PI * i) / 8);
+const steps = [-4, -2, 0, 2, 4];
+const CENTERS = {
+"8_gaussians": ring.map((angle) => [(2 / 1.414) * Math.cos(angle), (2 / 1.414) * Math.sin(angle)]),
+"25_gaussians": steps.flatMap((x) => steps.map((y) => [x / 2.828, y / 2.828])),
+two_points: [[-1, 0], [1, 0]],
+};
+const DEVIATIONS = { "8_gaussians": 0.02 / 1.414, "25_gaussians": 0.05 / 2.828, two_points: 0 };
+const DRAWN_DEVIATION = 0.03;
+function spread(centers, deviation, random) {
+const [x, y] = centers[random.below(centers.length)];
+return [x + deviation * random.normal(), y + deviation * random.normal()];
+}
+function swissRoll(random) {
+const t = 1.5 * Math.PI * (1 + 2 * random.uniform());
+return [(t * Math.cos(t) + 0.25 * random.normal()) / 7.5, (t * Math.sin(t) + 0.25 * random.normal()) / 7.5];
+}
+function sampler(data, points, random) {
+if (data === "swiss_roll") return () => swissRoll(random);
+if (data === "drawn") {
+const centers = points.length ? points : [[0, 0]];
+return () => spread(centers, DRAWN_DEVIATION, random);
+}
+return () => spread(CENTERS[data], DEVIATIONS[data], random);
+}
+function modesFound(data, samples) {
+const centers = CENTERS[data];
+if (!centers) return null;
+const distance = (p, q) => Math.hypot(p[0] - q[0], p[1] - q[1]);
+const radius = Math.min(...centers.slice(1).map((center) => distance(center, centers[0]))) / 4;
+const counts = centers.map(() => 0);
+const n = samples.length / 2;
+for (let i = 0; i < n; i++) {
+const sample = [samples[2 * i], samples[2 * i + 1]];
+centers.forEach((center, mode) => {
+if (distance(center, sample) < radius) counts[mode]++;
+});
+}
+return { found: counts.filter((count) => count >= n / centers.length / 4).length, of: centers.length };
+}
+const LEAK = 0.2;
+const ACTIVATIONS = {
+leaky_relu: { value: (z) => (z > 0 ? z : LEAK * z), slope: (a) => (a > 0 ? 1 : LEAK) },
+relu: { value: (z) => (z > 0 ? z : 0), slope: (a) => (a > 0 ? 1 : 0) },
+tanh: { value: Math.tanh, slope: (a) => 1 - a * a, curvature: (a) => -2 * a * (1 - a * a) },
+};
+function network(sizes, activation, kernel) {
+const layers = sizes.length - 1;
+const length = sizes.slice(1).reduce((sum, out, l) => sum + out * (sizes[l] + 1), 0);
+const parameters = kernel.take(length);
+const gradient = kernel.take(length);
+const net = { sizes, layers, parameters, gradient, kernel, sigma: ACTIVATIONS[activation], W: [], b: [], dW: [], db: [] };
+let at = 0;
+const window = (count) => [parameters, gradient].map((array) => array.subarray(at, at + count));
+for (let l = 0; l < layers; l++) {
+const weights = sizes[l] * sizes[l + 1];
+[net.W[l], net.dW[l]] = window(weights);
+at += weights;
+[net.b[l], net.db[l]] = window(sizes[l + 1]);
+at += sizes[l + 1];
+}
+return net;
+}
+function initialise(net, random) {
+for (let l = 0; l < net.layers; l++) {
+const bound = 1 / Math.sqrt(net.sizes[l]);
+for (const array of [net.W[l], net.b[l]]) {
+for (let i = 0; i < array.length; i++) array[i] = bound * (2 * random.uniform() - 1);
+}
+}
+}
+function push(net, l, rows, n, bias) {
+const [inputs, outputs] = [net.sizes[l], net.sizes[l + 1]];
+const turned = net.kernel.take(inputs * outputs);
+for (let j = 0; j < outputs; j++) for (let i = 0; i < inputs; i++) turned[i * outputs + j] = net.W[l][j * inputs + i];
+const z = net.kernel.take(n * outputs);
+if (bias) for (let row = 0; row < n; row++) z.set(net.b[l], row * outputs);
+net.kernel.multiply(z, rows, turned, n, outputs, inputs, inputs, 1, bias);
+return z;
+}
+function pull(net, l, rows, n) {
+const [inputs, outputs] = [net.sizes[l], net.sizes[l + 1]];
+const u = net.kernel.take(n * inputs);
+net.kernel.multiply(u, rows, net.W[l], n, inputs, outputs, outputs, 1, false);
+return u;
+}
+function addWeights(net, l, r, a, n) {
+const [inputs, outputs] = [net.sizes[l], net.sizes[l + 1]];
+if (inputs >= 4) {
+net.kernel.multiply(net.dW[l], r, a, outputs, inputs, n, 1, outputs, true);
+return;
+}
+const turned = net.kernel.take(inputs * outputs);
+net.kernel.multiply(turned, a, r, inputs, outputs, n, 1, inputs, false);
+for (let j = 0; j < outputs; j++) for (let i = 0; i < inputs; i++) net.dW[l][j * inputs + i] += turned[i * outputs + j];
+}
+function addBiases(net, l, r, n, share) {
+const width = net.sizes[l + 1];
+const db = net.db[l];
+for (let row = 0, at = 0; row < n; row++) {
+const weight = share ? share[row] : 1;
+for (let j = 0; j < width; j++) db[j] += weight * r[at++];
+}
+}
+function timesSlope(net, rows, a) {
+const { slope } = net.sigma;
+for (let i = 0; i < rows.length; i++) rows[i] *= slope(a[i]);
+}
+function forward(net, x, n) {
+const a = [x];
+const { value } = net.sigma;
+for (let l = 0; l < net.layers; l++) {
+const z = push(net, l, a[l], n, true);
+if (l + 1 < net.layers) for (let i = 0; i < z.length; i++) z[i] = value(z[i]);
+a.push(z);
+}
+return a;
+}
+function adjoints(net, a, outputs, n, wantInput) {
+const r = [];
+const u = [];
+r[net.layers - 1] = outputs;
+for (let l = net.layers - 1; l > 0; l--) {
+u[l - 1] = pull(net, l, r[l], n);
+r[l - 1] = u[l - 1];
+if (net.sigma.curvature) r[l - 1] = net.kernel.take(u[l - 1].length), r[l - 1].set(u[l - 1]);
+timesSlope(net, r[l - 1], a[l]);
+}
+return { r, u, g: wantInput ? pull(net, 0, r[0], n) : null };
+}
+function backward(net, a, outputs, n, wantInput = false) {
+const { r, g } = adjoints(net, a, outputs, n, wantInput);
+for (let l = 0; l < net.layers; l++) {
+addWeights(net, l, r[l], a[l], n);
+addBiases(net, l, r[l], n, null);
+}
+return g;
+}
+function rowNorms(g, n) {
+const width = g.length / n;
+return Float64Array.from({ length: n }, (_, row) => {
+let squares = 0;
+for (let j = 0; j < width; j++) squares += g[row * width + j] ** 2;
+return Math.sqrt(squares);
+});
+}
+function inputNorms(net, a, n) {
+const ones = net.kernel.take(n).fill(1);
+return rowNorms(adjoints(net, a, ones, n, true).g, n);
+}
+function doubleBackward(net, a, r, points, others, slopeOf) {
+const { kernel, layers, sizes, sigma } = net;
+const part = ({ start, n }) => a.map((rows, l) => rows.subarray(start * sizes[l], (start + n) * sizes[l]));
+const n = points.n;
+const x = part(points);
+const ofPoints = adjoints(net, x, kernel.take(n).fill(1), n, true);
+const norms = rowNorms(ofPoints.g, n);
+const t = [kernel.take(n * sizes[0])];
+for (let i = 0; i < t[0].length; i++) {
+const norm = norms[Math.floor(i / sizes[0])];
+t[0][i] = norm > 0 ? (slopeOf(norm) / norm) * ofPoints.g[i] : 0;
+}
+const s = [];
+for (let l = 0; l + 1 < layers; l++) {
+s[l] = push(net, l, t[l], n, false);
+t[l + 1] = kernel.take(s[l].length);
+t[l + 1].set(s[l]);
+timesSlope(net, t[l + 1], x[l + 1]);
+}
+const share = points.start < r.length ? r.subarray(points.start, points.start + n) : null;
+for (let l = 0; l < layers; l++) {
+const rows = t[l];
+if (share) for (let i = 0; i < rows.length; i++) rows[i] += share[Math.floor(i / sizes[l])] * x[l][i];
+addWeights(net, l, ofPoints.r[l], rows, n);
+if (share) addBiases(net, l, ofPoints.r[l], n, share);
+}
+backward(net, part(others), r.subarray(others.start, others.start + others.n), others.n);
+if (sigma.curvature) {
+let e = null;
+for (let l = layers - 2; l >= 0; l--) {
+const bend = kernel.take(s[l].length);
+for (let i = 0; i < bend.length; i++) bend[i] = ofPoints.u[l][i] * s[l][i] * sigma.curvature(x[l + 1][i]);
+if (e) {
+const below = pull(net, l + 1, e, n);
+timesSlope(net, below, x[l + 1]);
+for (let i = 0; i < bend.length; i++) bend[i] += below[i];
+}
+e = bend;
+addWeights(net, l, e, x[l], n);
+addBiases(net, l, e, n, null);
+}
+}
+return norms;
+}
+function randomNumbers(seed) {
+let mixed = seed >>> 0;
+const state = new Uint32Array(4).map(() => {
+mixed = (mixed + 0x9e3779b9) >>> 0;
+let word = mixed;
+word = Math.imul(word ^ (word >>> 16), 0x21f0aaad);
+word = Math.imul(word ^ (word >>> 15), 0x735a2d97);
+return word ^ (word >>> 15);
+});
+const rotate = (word, by) => (word << by) | (word >>> (32 - by));
+function word() {
+const result = Math.imul(rotate(Math.imul(state[1], 5), 7), 9) >>> 0;
+const shifted = state[1] << 9;
+state[2] ^= state[0];
+state[3] ^= state[1];
+state[1] ^= state[2];
+state[0] ^= state[3];
+state[2] ^= shifted;
+state[3] = rotate(state[3], 11);
+return result;
+}
+const uniform = () => word() / 2 ** 32;
+const below = (count) => Math.floor(uniform() * count);
+let waiting = null;
+function normal() {
+if (waiting !== null) {
+const number = waiting;
+waiting = null;
+return number;
+}
+const radius = Math.sqrt(-2 * Math.log(1 - uniform()));
+const angle = 2 * Math.PI * uniform();
+waiting = radius * Math.sin(angle);
+return radius * Math.cos(angle);
+}
+return { uniform, below, normal };
+}
+const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+const sigmoid = (x) => (x >= 0 ? 1 / (1 + Math.exp(-x)) : 1 - 1 / (1 + Math.exp(x)));
+const crossEntropy = { real: (s) => [softplus(-s), -sigmoid(-s)], fake: (s) => [softplus(s), sigmoid(s)] };
+const LOSSES = {
+wasserstein: { real: (s) => [-s, -1], fake: (s) => [s, 1], generator: (s) => [-s, -1] },
+non_saturating: { ...crossEntropy, generator: (s) => [softplus(-s), -sigmoid(-s)] },
+minimax: { ...crossEntropy, generator: (s) => [-softplus(s), -sigmoid(s)] },
+least_squares: {
+real: (s) => [(s - 1) ** 2 / 2, s - 1],
+fake: (s) => [s ** 2 / 2, s],
+generator: (s) => [(s - 1) ** 2 / 2, s - 1],
+},
+};
+const PENALTIES = {
+gp: { at: "interpolates", factor: 1, excess: (norm) => norm - 1 },
+gp_one_sided: { at: "interpolates", factor: 1, excess: (norm) => Math.max(norm - 1, 0) },
+gp_zero: { at: "interpolates", factor: 1, excess: (norm) => norm },
+r1: { at: "real", factor: 1 / 2, excess: (norm) => norm },
+};
+function criticGradients(critic, real, fake, eps, n, { loss, constraint, weight }) {
+const { kernel } = critic;
+const penalty = PENALTIES[constraint];
+const between = penalty?.at === "interpolates";
+const width = critic.sizes[0];
+const rows = between ? 3 * n : 2 * n;
+const x = kernel.take(rows * width);
+x.set(real);
+x.set(fake, n * width);
+if (between) {
+for (let i = 0; i < n * width; i++) {
+const share = eps[Math.floor(i / width)];
+x[2 * n * width + i] = share * real[i] + (1 - share) * fake[i];
+}
+}
+const a = forward(critic, x, rows);
+const scores = a[critic.layers];
+const r = kernel.take(2 * n);
+let mean = 0;
+for (let i = 0; i < 2 * n; i++) {
+const [value, slope] = LOSSES[loss][i < n ? "real" : "fake"](scores[i]);
+mean += value / n;
+r[i] = slope / n;
+}
+critic.gradient.fill(0);
+if (!penalty) {
+backward(critic, a, r, 2 * n);
+return { loss: mean, penalty: 0 };
+}
+const points = { start: between ? 2 * n : 0, n };
+const others = between ? { start: 0, n: 2 * n } : { start: n, n };
+const scale = (weight * penalty.factor) / n;
+const norms = doubleBackward(critic, a, r, points, others, (norm) => 2 * scale * penalty.excess(norm));
+return { loss: mean, penalty: norms.reduce((sum, norm) => sum + scale * penalty.excess(norm) ** 2, 0) };
+}
+function generatorGradients(generator, critic, noise, n, { loss }) {
+const a = forward(generator, noise, n);
+const judged = forward(critic, a[generator.layers], n);
+const r = critic.kernel.take(n);
+let mean = 0;
+for (let i = 0; i < n; i++) {
+const [value, slope] = LOSSES[loss].generator(judged[critic.layers][i]);
+mean += value / n;
+r[i] = slope / n;
+}
+const g = backward(critic, judged, r, n, true);
+generator.gradient.fill(0);
+backward(generator, a, g, n);
+return { loss: mean };
+}
+function scaleNorm(gradient, threshold) {
+let squares = 0;
+for (let i = 0; i < gradient.length; i++) squares += gradient[i] ** 2;
+const before = Math.sqrt(squares);
+if (!(threshold > 0 && before > threshold)) return { before, after: before };
+for (let i = 0; i < gradient.length; i++) gradient[i] *= threshold / before;
+return { before, after: threshold };
+}
+function clipWeights(net, clip) {
+const { parameters } = net;
+for (let i = 0; i < parameters.length; i++) parameters[i] = Math.min(Math.max(parameters[i], -clip), clip);
+}
+function adam(net, beta1 = 0.5, beta2 = 0.9, tiny = 1e-8) {
+const { parameters, gradient } = net;
+const mean = net.kernel.take(parameters.length);
+const square = net.kernel.take(parameters.length);
+let t = 0;
+return (rate) => {
+t++;
+const unbias1 = 1 - beta1 ** t;
+const unbias2 = 1 - beta2 ** t;
+for (let i = 0; i < parameters.length; i++) {
+mean[i] = beta1 * mean[i] + (1 - beta1) * gradient[i];
+square[i] = beta2 * square[i] + (1 - beta2) * gradient[i] ** 2;
+parameters[i] -= (rate * (mean[i] / unbias1)) / (Math.sqrt(square[i] / unbias2) + tiny);
+}
+};
+}
+const sgd = ({ parameters, gradient }) => (rate) => {
+for (let i = 0; i < parameters.length; i++) parameters[i] -= rate * gradient[i];
+};
+const OPTIMIZERS = { adam, sgd };
+function game(settings, kernel) {
+const { width, activation, seed, batch, optimizer } = settings;
+const [weights, noise, reals] = [0, 1, 2].map((stream) => randomNumbers(3 * seed + stream));
+const critic = network([2, width, width, 1], activation, kernel);
+const generator = network([2, width, width, 2], activation, kernel);
+initialise(critic, weights);
+initialise(generator, weights);
+const steps = { critic: OPTIMIZERS[optimizer](critic), generator: OPTIMIZERS[optimizer](generator) };
+if (settings.constraint === "clip") clipWeights(critic, settings.clip);
+kernel.keep();
+const fill = (array, number) => {
+for (let i = 0; i < array.length; i++) array[i] = number();
+return array;
+};
+const drawNoise = (n, random) => fill(kernel.take(2 * n), random.normal);
+function drawReal(n, { data, points }, random) {
+const draw = sampler(data, points, random);
+const rows = kernel.take(2 * n);
+for (let i = 0; i < n; i++) rows.set(draw(), 2 * i);
+return rows;
+}
+function criticStep(now) {
+kernel.release();
+const fake = forward(generator, drawNoise(batch, noise), batch)[generator.layers];
+const eps = fill(kernel.take(batch), noise.uniform);
+const measured = criticGradients(critic, drawReal(batch, now, reals), fake, eps, batch, now);
+const norm = scaleNorm(critic.gradient, now.threshold);
+if (!Number.isFinite(measured.loss + measured.penalty + norm.before)) return { ...measured, norm, diverged: true };
+steps.critic(now.lrCritic);
+if (now.constraint === "clip") clipWeights(critic, now.clip);
+return { ...measured, norm, diverged: false };
+}
+function generatorStep(now) {
+kernel.release();
+const measured = generatorGradients(generator, critic, drawNoise(batch, noise), batch, now);
+const norm = scaleNorm(generator.gradient, now.threshold);
+if (!Number.isFinite(measured.loss + norm.before)) return { ...measured, norm, diverged: true };
+steps.generator(now.lrGenerator);
+return { ...measured, norm, diverged: false };
+}
+return {
+critic,
+generator,
+step(now = settings) {
+let ofCritic;
+for (let i = 0; i < now.criticSteps; i++) {
+ofCritic = criticStep(now);
+if (ofCritic.diverged) return { critic: ofCritic, generator: null, diverged: true };
+}
+const ofGenerator = generatorStep(now);
+return { critic: ofCritic, generator: ofGenerator, diverged: ofGenerator.diverged };
+},
+generated(n) {
+kernel.release();
+return Float32Array.from(forward(generator, drawNoise(n, randomNumbers(77)), n)[generator.layers]);
+},
+real(n, now = settings) {
+kernel.release();
+return Float32Array.from(drawReal(n, now, randomNumbers(78)));
+},
+look(points, n) {
+kernel.release();
+const x = kernel.take(2 * n);
+x.set(points);
+const a = forward(critic, x, n);
+return { values: Float32Array.from(a[critic.layers]), norms: Float32Array.from(inputNorms(critic, a, n)) };
+},
+};
+}
+const SIMD = "AGFzbQEAAAABDQFgCX9/f39/f39/fwADAgEABQQBAIAEBxUCCG11bHRpcGx5AAAGbWVtb3J5AgAKsgwBrwwDCn8GfQt7IARBBGwhDgJAA0AgCUEEaiADTEUNAUEAIQoCQANAIApBCGogBExFDQH9DAAAAAAAAAAAAAAAAAAAAAAhGf0MAAAAAAAAAAAAAAAAAAAAACEa/QwAAAAAAAAAAAAAAAAAAAAAIRv9DAAAAAAAAAAAAAAAAAAAAAAhHP0MAAAAAAAAAAAAAAAAAAAAACEd/QwAAAAAAAAAAAAAAAAAAAAAIR79DAAAAAAAAAAAAAAAAAAAAAAhH/0MAAAAAAAAAAAAAAAAAAAAACEgIAgEQCAAIAkgDmxqIApBBGxqIQ0gDf0AAgAhGSAN/QACECEaIA0gDmohDSAN/QACACEbIA39AAIQIRwgDSAOaiENIA39AAIAIR0gDf0AAhAhHiANIA5qIQ0gDf0AAgAhHyAN/QACECEgIA0gDmohDQsgASAJIAZsaiEPIA8gBmohECAQIAZqIREgESAGaiESIAIgCkEEbGohDEEAIQsCQANAIAtBAWogBUxFDQEgDP0AAgAhIiAM/QACECEjIA/9CQIAISEgGSAhICL95gH95AEhGSAaICEgI/3mAf3kASEaIA8gB2ohDyAQ/QkCACEhIBsgISAi/eYB/eQBIRsgHCAhICP95gH95AEhHCAQIAdqIRAgEf0JAgAhISAdICEgIv3mAf3kASEdIB4gISAj/eYB/eQBIR4gESAHaiERIBL9CQIAISEgHyAhICL95gH95AEhHyAgICEgI/3mAf3kASEgIBIgB2ohEiAMIA5qIQwgC0EBaiELDAALCyAAIAkgDmxqIApBBGxqIQ0gDSAZ/QsCACANIBr9CwIQIA0gDmohDSANIBv9CwIAIA0gHP0LAhAgDSAOaiENIA0gHf0LAgAgDSAe/QsCECANIA5qIQ0gDSAf/QsCACANICD9CwIQIA0gDmohDSAKQQhqIQoMAAsLAkADQCAKQQFqIARMRQ0BQwAAAAAhE0MAAAAAIRRDAAAAACEVQwAAAAAhFiAIBEAgACAJIA5saiAKQQRsaiENIA0qAgAhEyANIA5qIQ0gDSoCACEUIA0gDmohDSANKgIAIRUgDSAOaiENIA0qAgAhFiANIA5qIQ0LIAEgCSAGbGohDyAPIAZqIRAgECAGaiERIBEgBmohEiACIApBBGxqIQxBACELAkADQCALQQFqIAVMRQ0BIAwqAgAhGCAPKgIAIRcgEyAXIBiUkiETIA8gB2ohDyAQKgIAIRcgFCAXIBiUkiEUIBAgB2ohECARKgIAIRcgFSAXIBiUkiEVIBEgB2ohESASKgIAIRcgFiAXIBiUkiEWIBIgB2ohEiAMIA5qIQwgC0EBaiELDAALCyAAIAkgDmxqIApBBGxqIQ0gDSATOAIAIA0gDmohDSANIBQ4AgAgDSAOaiENIA0gFTgCACANIA5qIQ0gDSAWOAIAIA0gDmohDSAKQQFqIQoMAAsLIAlBBGohCQwACwsCQANAIAlBAWogA0xFDQFBACEKAkADQCAKQQhqIARMRQ0B/QwAAAAAAAAAAAAAAAAAAAAAIRn9DAAAAAAAAAAAAAAAAAAAAAAhGiAIBEAgACAJIA5saiAKQQRsaiENIA39AAIAIRkgDf0AAhAhGiANIA5qIQ0LIAEgCSAGbGohDyACIApBBGxqIQxBACELAkADQCALQQFqIAVMRQ0BIAz9AAIAISIgDP0AAhAhIyAP/QkCACEhIBkgISAi/eYB/eQBIRkgGiAhICP95gH95AEhGiAPIAdqIQ8gDCAOaiEMIAtBAWohCwwACwsgACAJIA5saiAKQQRsaiENIA0gGf0LAgAgDSAa/QsCECANIA5qIQ0gCkEIaiEKDAALCwJAA0AgCkEBaiAETEUNAUMAAAAAIRMgCARAIAAgCSAObGogCkEEbGohDSANKgIAIRMgDSAOaiENCyABIAkgBmxqIQ8gAiAKQQRsaiEMQQAhCwJAA0AgC0EBaiAFTEUNASAMKgIAIRggDyoCACEXIBMgFyAYlJIhEyAPIAdqIQ8gDCAOaiEMIAtBAWohCwwACwsgACAJIA5saiAKQQRsaiENIA0gEzgCACANIA5qIQ0gCkEBaiEKDAALCyAJQQFqIQkMAAsLCw==";
+const BYTES = 1 << 25;
+const FIRST_BYTE = 64;
+function arena(buffer, Numbers) {
+const size = Numbers.BYTES_PER_ELEMENT;
+let top = FIRST_BYTE;
+let kept = FIRST_BYTE;
+return {
+take(length) {
+const array = new Numbers(buffer, top, length).fill(0);
+top = (top + length * size + 15) & ~15;
+return array;
+},
+keep() {
+kept = top;
+},
+release() {
+top = kept;
+},
+reset() {
+top = kept = FIRST_BYTE;
+},
+};
+}
+function plainKernel(precision = "float32") {
+const Numbers = precision === "float64" ? Float64Array : Float32Array;
+function multiply(C, A, B, m, n, k, rowStep, columnStep, add) {
+if (!add) C.fill(0, 0, m * n);
+for (let i = 0; i < m; i++) {
+const c = i * n;
+let p = 0;
+for (; p + 4 <= k; p += 4) {
+const at = i * rowStep + p * columnStep;
+const a0 = A[at];
+const a1 = A[at + columnStep];
+const a2 = A[at + 2 * columnStep];
+const a3 = A[at + 3 * columnStep];
+const b0 = p * n;
+const b1 = b0 + n;
+const b2 = b1 + n;
+const b3 = b2 + n;
+for (let j = 0; j < n; j++) C[c + j] += a0 * B[b0 + j] + a1 * B[b1 + j] + a2 * B[b2 + j] + a3 * B[b3 + j];
+}
+for (; p < k; p++) {
+const a = A[i * rowStep + p * columnStep];
+for (let j = 0; j < n; j++) C[c + j] += a * B[p * n + j];
+}
+}
+}
+return { name: `JavaScript, ${precision}`, multiply, ...arena(new ArrayBuffer(BYTES), Numbers) };
+}
+function simdKernel() {
+try {
+const bytes = Uint8Array.from(atob(SIMD), (letter) => letter.charCodeAt(0));
+const { memory, multiply } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports;
+return {
+name: "WebAssembly, float32",
+multiply(C, A, B, m, n, k, rowStep, columnStep, add) {
+const [a, b, c] = [A.byteOffset, B.byteOffset, C.byteOffset];
+multiply(c, a, b, m, n, k, 4 * rowStep, 4 * columnStep, add ? 1 : 0);
+},
+...arena(memory.buffer, Float32Array),
+};
+} catch {
+return null;
+}
+}
+function bestKernel() {
+return simdKernel() ?? plainKernel("float32");
+}
+const REACH = 2.2;
+const GRID = 41;
+const SHOWN = 600;
+const points = new Float32Array(2 * GRID * GRID);
+for (let row = 0; row < GRID; row++) {
+for (let column = 0; column < GRID; column++) {
+const at = 2 * (row * GRID + column);
+points[at] = REACH * ((2 * column) / (GRID - 1) - 1);
+points[at + 1] = REACH * (1 - (2 * row) / (GRID - 1));
+}
+}
+function look(play, settings) {
+const generated = play.generated(SHOWN);
+const { values, norms } = play.look(points, GRID * GRID);
+return { generated, real: play.real(SHOWN, settings), values, norms, modes: modesFound(settings.data, generated) };
+}
+function createSession(post, { slice, period }) {
+const kernel = bestKernel();
+let settings = null;
+let play = null;
+let step = 0;
+let rows = [];
+let state = { playing: false, awake: true, diverged: false };
+let pace = 0;
+let timer = null;
+let posted = 0;
+let clock = { since: 0, steps: 0, rate: 0 };
+function once() {
+const { critic, generator, diverged } = play.step(settings);
+state.diverged = diverged;
+if (diverged) {
+state.playing = false;
+return;
+}
+step++;
+clock.steps++;
+rows.push([
+step, critic.loss, critic.penalty, generator.loss,
+critic.norm.before, critic.norm.after, generator.norm.before, generator.norm.after,
+]);
+}
+function snapshot() {
+const now = performance.now();
+if (now - clock.since > 500) clock = { since: now, steps: 0, rate: (1000 * clock.steps) / (now - clock.since) };
+posted = now;
+const { playing, diverged } = state;
+post({ step, rate: clock.rate, kernel: kernel.name, playing, diverged, rows, ...look(play, settings) });
+rows = [];
+}
+function work() {
+timer = null;
+if (!state.playing || !state.awake) return;
+const end = performance.now() + slice;
+do once();
+while (!pace && state.playing && performance.now() < end);
+if (pace || !state.playing || performance.now() - posted > period) snapshot();
+plan();
+}
+function plan() {
+if (timer === null && state.playing && state.awake) timer = setTimeout(work, pace ? 1000 / pace : 0);
+}
+const answers = {
+start(message) {
+settings = message.settings;
+kernel.reset();
+play = game(settings, kernel);
+[step, rows] = [0, []];
+state.diverged = false;
+clock = { since: performance.now(), steps: 0, rate: 0 };
+snapshot();
+},
+change(message) {
+settings = message.settings;
+},
+play() {
+state.playing = !state.diverged;
+clock = { since: performance.now(), steps: 0, rate: clock.rate };
+},
+pause() {
+state.playing = false;
+snapshot();
+},
+once() {
+state.playing = false;
+if (!state.diverged) once();
+snapshot();
+},
+pace(message) {
+pace = message.pace;
+clearTimeout(timer);
+timer = null;
+},
+awake(message) {
+state.awake = message.awake;
+},
+};
+return (message) => {
+answers[message.type](message);
+plan();
+};
+}
+const IN_WORKER = { slice: 30, period: 90 };
+const ON_PAGE = { slice: 8, period: 200 };
+function answerAsWorker(scope) {
+const receive = createSession((snapshot) => scope.postMessage(snapshot), IN_WORKER);
+scope.onmessage = (event) => receive(event.data);
+}
+function createRunner(address, onSnapshot) {
+let sent = [];
+let send = null;
+let worker = null;
+function stayHere() {
+worker?.terminate();
+worker = null;
+const receive = createSession(onSnapshot, ON_PAGE);
+send = receive;
+for (const message of sent.splice(0)) receive(message);
+}
+try {
+worker = new Worker(address());
+send = (message) => worker.postMessage(message);
+worker.onmessage = (event) => {
+sent = null;
+onSnapshot(event.data);
+};
+worker.onerror = (event) => {
+event.preventDefault();
+if (sent) stayHere();
+};
+} catch {
+stayHere();
+}
+return {
+send(message) {
+if (worker) sent?.push(message);
+send(message);
+},
+stop() {
+if (worker) worker.terminate();
+else send({ type: "pause" });
+},
+};
+}
+function make(tag, attributes = {}, ...children) {
+const element = document.createElement(tag);
+for (const [name, value] of Object.entries(attributes)) {
+if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+else if (value === true) element.setAttribute(name, "");
+else if (value !== false && value !== null) element.setAttribute(name, value);
+}
+element.append(...children);
+return element;
+}
+let made = 0;
+const freshId = () => `pg-${++made}`;
+const CHOICES = {
+data: {
+"8_gaussians": "8 Gaussians",
+"25_gaussians": "25 Gaussians",
+swiss_roll: "Swiss roll",
+two_points: "two points",
+drawn: "draw your own",
+},
+loss: {
+wasserstein: "Wasserstein",
+non_saturating: "non-saturating",
+minimax: "saturating (minimax)",
+least_squares: "least squares",
+},
+constraint: {
+none: "none",
+clip: "weight clipping",
+gp: "penalty (‖∇f‖ − 1)² at interpolates",
+gp_one_sided: "one-sided: only norms above 1",
+gp_zero: "zero-centred: ‖∇f‖² at interpolates",
+r1: "zero-centred: ½ ‖∇f‖² at real samples",
+},
+optimizer: { adam: "Adam", sgd: "SGD" },
+activation: { leaky_relu: "LeakyReLU", relu: "ReLU", tanh: "tanh" },
+};
+const RANGES = {
+weight: [0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100],
+clip: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1],
+threshold: [0, 0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
+criticSteps: [1, 2, 3, 4, 5, 6, 8, 10],
+lrCritic: [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1],
+lrGenerator: [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1],
+batch: [16, 32, 64, 128, 256],
+seed: Array.from({ length: 20 }, (_, i) => i),
+};
+const DEFAULTS = {
+data: "8_gaussians",
+points: [],
+loss: "wasserstein",
+constraint: "gp",
+weight: 1,
+clip: 0.1,
+threshold: 0,
+criticSteps: 5,
+lrCritic: 0.001,
+lrGenerator: 0.001,
+optimizer: "adam",
+activation: "leaky_relu",
+batch: 128,
+width: 64,
+seed: 0,
+};
+const PRESETS = [
+{ name: "healthy", says: "Wasserstein loss with a gradient penalty: the norm settles near 1 and the modes fill.", settings: {} },
+];
+const LIVE = ["data", "points", "loss", "constraint", "weight", "clip", "threshold", "criticSteps", "lrCritic", "lrGenerator"];
+const PACES = [
+{ pace: 0, words: "full speed" },
+{ pace: 10, words: "10 steps a second" },
+{ pace: 2, words: "2 steps a second" },
+];
+const HEART = Array.from({ length: 48 }, (_, i) => {
+const t = (2 * Math.PI * i) / 48;
+const y = 13 * Math.cos(t) - 5 * Math.cos(2 * t) - 2 * Math.cos(3 * t) - Math.cos(4 * t);
+return [1.6 * Math.sin(t) ** 3, y / 10];
+});
+const PENALISED = ["gp", "gp_one_sided", "gp_zero", "r1"];
+const GROUPS = [
+["The game", [
+{ name: "data", label: "Real samples" },
+{ name: "loss", label: "Loss" },
+]],
+["The critic's slope", [
+{ name: "constraint", label: "Constraint" },
+{ name: "weight", label: "Weight λ", when: (s) => PENALISED.includes(s.constraint) },
+{ name: "clip", label: "Clipping bound c", when: (s) => s.constraint === "clip" },
+]],
+["The parameters' gradients", [
+{ name: "threshold", label: "Norm scaling: threshold", words: (value) => (value ? String(value) : "off") },
+]],
+["The steps", [
+{ name: "criticSteps", label: "Critic steps a round" },
+{ name: "lrCritic", label: "Critic's learning rate" },
+{ name: "lrGenerator", label: "Generator's learning rate" },
+{ name: "optimizer", label: "Optimiser" },
+{ name: "activation", label: "Activation" },
+{ name: "batch", label: "Batch" },
+{ name: "seed", label: "Seed" },
+]],
+];
+function choice(control, id, onChange) {
+const options = Object.entries(CHOICES[control.name]).map(([value, words]) => make("option", { value }, words));
+const input = make("select", { id, "data-name": control.name, onchange: () => onChange(control.name, input.value) }, ...options);
+return {
+row: make("div", { class: "pg-row" }, make("label", { for: id }, control.label), input),
+show: (value) => (input.value = value),
+};
+}
+function slider(control, id, onChange) {
+const values = RANGES[control.name];
+const words = control.words ?? String;
+const output = make("output", { for: id, "aria-live": "off" });
+const input = make("input", {
+id,
+type: "range",
+min: 0,
+max: values.length - 1,
+step: 1,
+"data-name": control.name,
+oninput() {
+show(values[input.value]);
+onChange(control.name, values[input.value]);
+},
+});
+function show(value) {
+input.value = values.indexOf(value);
+output.textContent = words(value);
+input.setAttribute("aria-valuetext", words(value));
+}
+return { row: make("div", { class: "pg-row" }, make("label", { for: id }, control.label, " ", output), input), show };
+}
+function createControls(onChange) {
+const shown = [];
+const groups = GROUPS.map(([title, controls]) => {
+const rows = controls.map((control) => {
+const { row, show } = (CHOICES[control.name] ? choice : slider)(control, freshId(), onChange);
+shown.push({ control, row, show });
+return row;
+});
+return make("fieldset", {}, make("legend", {}, title), ...rows);
+});
+return {
+element: make("div", { class: "pg-controls" }, ...groups),
+show(settings) {
+for (const { control, row, show } of shown) {
+show(settings[control.name]);
+row.hidden = control.when ? !control.when(settings) : false;
+}
+},
+};
+}
+const digits = (x) => String(Math.min(99, Math.max(0, Math.round(((x / REACH + 1) / 2) * 99)))).padStart(2, "0");
+const coordinate = (text) => REACH * ((2 * Number(text)) / 99 - 1);
+const encodePoints = (points) => points.map(([x, y]) => digits(x) + digits(y)).join("");
+const decodePoints = (text) =>
+(text.match(/\d{4}/g) ?? []).map((four) => [coordinate(four.slice(0, 2)), coordinate(four.slice(2))]);
+const written = (name, value) => (name === "points" ? encodePoints(value) : String(value));
+function encode(runs) {
+const words = new URLSearchParams();
+runs.forEach((settings, run) => {
+const prefix = run ? "b." : "";
+for (const name of Object.keys(DEFAULTS)) {
+if (name === "points" && settings.data !== "drawn") continue;
+const text = written(name, settings[name]);
+if (text !== written(name, DEFAULTS[name])) words.set(prefix + name, text);
+}
+if (run && ![...words.keys()].some((name) => name.startsWith("b."))) words.set("b.seed", String(settings.seed));
+});
+return words.toString();
+}
+function clean(wanted) {
+const settings = { ...DEFAULTS };
+for (const [name, value] of Object.entries(wanted)) {
+if (name === "points") settings.points = typeof value === "string" ? decodePoints(value) : value;
+else if (CHOICES[name] && Object.hasOwn(CHOICES[name], value)) settings[name] = value;
+else if (RANGES[name] && Number.isFinite(Number(value))) settings[name] = nearest(RANGES[name], Number(value));
+}
+return settings;
+}
+const nearest = (values, wanted) =>
+values.reduce((best, value) => (Math.abs(value - wanted) < Math.abs(best - wanted) ? value : best));
+function decode(hash) {
+const words = [...new URLSearchParams(hash.replace(/^#/, ""))];
+const known = (name) => Object.hasOwn(DEFAULTS, name.replace(/^b\./, ""));
+if (!words.some(([name]) => known(name))) return null;
+const first = words.filter(([name]) => !name.startsWith("b."));
+const second = words.filter(([name]) => name.startsWith("b.")).map(([name, value]) => [name.slice(2), value]);
+return [first, second].filter((part, run) => !run || part.length).map((part) => clean(Object.fromEntries(part)));
+}
+const JOINED = [
+[], [[3, 0]], [[0, 1]], [[3, 1]], [[1, 2]], [[3, 0], [1, 2]], [[0, 2]], [[3, 2]],
+[[2, 3]], [[0, 2]], [[0, 1], [2, 3]], [[1, 2]], [[1, 3]], [[0, 1]], [[0, 3]], [],
+];
+function contour(values, size, level) {
+const segments = [];
+for (let y = 0; y + 1 < size; y++) {
+for (let x = 0; x + 1 < size; x++) {
+const at = y * size + x;
+const corners = [values[at], values[at + 1], values[at + size + 1], values[at + size]];
+const kind = corners.reduce((sum, value, corner) => sum + (value > level ? 1 << corner : 0), 0);
+const between = (p, q) => (level - corners[p]) / (corners[q] - corners[p]);
+const crossing = [
+() => [x + between(0, 1), y],
+() => [x + 1, y + between(1, 2)],
+() => [x + between(3, 2), y + 1],
+() => [x, y + between(0, 3)],
+];
+for (const [from, to] of JOINED[kind]) segments.push([...crossing[from](), ...crossing[to]()]);
+}
+}
+return segments;
+}
+function levels(values, count) {
+const [low, high] = range(values);
+return Array.from({ length: count }, (_, i) => low + ((i + 1) / (count + 1)) * (high - low));
+}
+function range(values) {
+let [low, high] = [Infinity, -Infinity];
+for (const value of values) {
+if (value < low) low = value;
+if (value > high) high = value;
+}
+return [low, high];
+}
+const COLOURS = ["paper", "ink", "real", "generated", "critic", "gradient", "neutral"];
+function palette(root) {
+const style = getComputedStyle(root);
+return Object.fromEntries(COLOURS.map((name) => [name, style.getPropertyValue(`--pg-${name}`).trim()]));
+}
+function openCanvas(canvas) {
+const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+if (!width || !height) return null;
+const scale = Math.min(window.devicePixelRatio || 1, 2);
+if (canvas.width !== Math.round(width * scale)) canvas.width = Math.round(width * scale);
+if (canvas.height !== Math.round(height * scale)) canvas.height = Math.round(height * scale);
+const pen = canvas.getContext("2d");
+pen.setTransform(scale, 0, 0, scale, 0, 0);
+pen.clearRect(0, 0, width, height);
+return { pen, width, height };
+}
+const heat = typeof document === "undefined" ? null : document.createElement("canvas");
+function paintHeat({ pen, width }, values, colour, shareOf) {
+heat.width = heat.height = GRID;
+const small = heat.getContext("2d");
+small.fillStyle = colour;
+small.fillRect(0, 0, GRID, GRID);
+const image = small.getImageData(0, 0, GRID, GRID);
+for (let i = 0; i < values.length; i++) image.data[4 * i + 3] = 255 * Math.min(Math.max(shareOf(values[i]), 0), 1);
+small.putImageData(image, 0, 0);
+const cell = width / (GRID - 1);
+pen.imageSmoothingEnabled = true;
+pen.imageSmoothingQuality = "high";
+pen.drawImage(heat, -cell / 2, -cell / 2, width + cell, width + cell);
+}
+function paintLine({ pen, width }, values, level, colour, thickness) {
+const cell = width / (GRID - 1);
+pen.beginPath();
+for (const [x1, y1, x2, y2] of contour(values, GRID, level)) {
+pen.moveTo(x1 * cell, y1 * cell);
+pen.lineTo(x2 * cell, y2 * cell);
+}
+pen.lineWidth = thickness;
+pen.lineCap = "round";
+pen.strokeStyle = colour;
+pen.stroke();
+}
+const onCanvas = (width, x, y) => [((x / REACH + 1) / 2) * width, ((1 - y / REACH) / 2) * width];
+const fromCanvas = (width, left, top) => [REACH * ((2 * left) / width - 1), REACH * (1 - (2 * top) / width)];
+function paintSamples({ pen, width }, samples, colour, filled) {
+pen.fillStyle = pen.strokeStyle = colour;
+pen.lineWidth = 1;
+const radius = Math.max(1.4, width / 210);
+for (let i = 0; i < samples.length; i += 2) {
+const [x, y] = onCanvas(width, samples[i], samples[i + 1]);
+pen.beginPath();
+pen.arc(x, y, filled ? radius : radius * 1.5, 0, 7);
+if (filled) pen.fill();
+else pen.stroke();
+}
+}
+function paintGame(canvas, { values, real, generated }, colours) {
+const sheet = openCanvas(canvas);
+if (!sheet) return;
+const [low, high] = range(values);
+paintHeat(sheet, values, colours.critic, (value) => (0.5 * (value - low)) / (high - low || 1));
+sheet.pen.globalAlpha = 0.55;
+for (const level of levels(values, 9)) paintLine(sheet, values, level, colours.critic, 1);
+sheet.pen.globalAlpha = 0.75;
+paintSamples(sheet, real, colours.real, false);
+sheet.pen.globalAlpha = 0.85;
+paintSamples(sheet, generated, colours.generated, true);
+sheet.pen.globalAlpha = 1;
+}
+function paintNorms(canvas, { norms, generated }, colours) {
+const sheet = openCanvas(canvas);
+if (!sheet) return;
+paintHeat(sheet, norms, colours.gradient, (norm) => 0.42 * norm);
+paintLine(sheet, norms, 1, colours.paper, 4.5);
+paintLine(sheet, norms, 1, colours.ink, 2);
+sheet.pen.globalAlpha = 0.35;
+paintSamples(sheet, generated, colours.generated, true);
+sheet.pen.globalAlpha = 1;
+}
+function paintPencil(canvas, at, colours) {
+const pen = canvas.getContext("2d");
+const [x, y] = onCanvas(canvas.clientWidth, ...at);
+pen.strokeStyle = colours.ink;
+pen.lineWidth = 2;
+pen.beginPath();
+for (const [dx, dy] of [[9, 0], [0, 9]]) {
+pen.moveTo(x - dx, y - dy);
+pen.lineTo(x + dx, y + dy);
+}
+pen.stroke();
+}
+const LEFT = 44;
+const BOTTOM = 20;
+const TOP = 6;
+const short = (number) => {
+if (number === 0) return "0";
+const size = Math.abs(number);
+return size >= 1000 || size < 0.01 ? number.toExponential(0).replace("e+", "e") : String(Number(number.toPrecision(2)));
+};
+function paintCurves(canvas, steps, lines, { log, mark }, colours) {
+const sheet = openCanvas(canvas);
+if (!sheet) return;
+const { pen, width, height } = sheet;
+const scaled = (value) => (log ? Math.log10(Math.max(value, 1e-12)) : value);
+const all = lines.flatMap((line) => line.values).map(scaled).filter(Number.isFinite);
+let [low, high] = all.length ? range(all) : [0, 1];
+if (!log) [low, high] = [Math.min(low, 0), Math.max(high, 0)];
+if (mark) [low, high] = [Math.min(low, scaled(mark)), Math.max(high, scaled(mark))];
+if (log) [low, high] = [Math.floor(low), Math.max(Math.ceil(high), Math.floor(low) + 1)];
+const margin = log ? 0 : 0.05 * (high - low || 1);
+[low, high] = [low - margin, high + margin];
+const last = Math.max(steps.at(-1) ?? 1, 10);
+const x = (step) => LEFT + (step / last) * (width - LEFT - 4);
+const y = (value) => TOP + ((high - scaled(value)) / (high - low)) * (height - TOP - BOTTOM);
+pen.font = "11px system-ui, sans-serif";
+pen.fillStyle = colours.ink;
+pen.strokeStyle = colours.neutral;
+pen.lineWidth = 1;
+const spacing = log ? Math.max(1, Math.ceil((high - low) / 4)) : niceStep((high - low) / 4);
+pen.textAlign = "right";
+pen.textBaseline = "middle";
+for (let tick = Math.ceil(low / spacing) * spacing; tick <= high + 1e-9; tick += spacing) {
+const value = log ? 10 ** tick : Math.abs(tick) < spacing / 1e6 ? 0 : tick;
+pen.globalAlpha = value === 0 || tick === low ? 0.8 : 0.25;
+pen.beginPath();
+pen.moveTo(LEFT, y(value));
+pen.lineTo(width - 4, y(value));
+pen.stroke();
+pen.globalAlpha = 0.85;
+pen.fillText(short(value), LEFT - 5, y(value));
+}
+pen.textBaseline = "alphabetic";
+pen.fillText(`step ${steps.at(-1) ?? 0}`, width - 4, height - 5);
+pen.textAlign = "left";
+pen.fillText("0", LEFT, height - 5);
+pen.globalAlpha = 1;
+if (mark) {
+pen.strokeStyle = colours.ink;
+pen.setLineDash([2, 4]);
+pen.beginPath();
+pen.moveTo(LEFT, y(mark));
+pen.lineTo(width - 4, y(mark));
+pen.stroke();
+}
+for (const { values, colour, dash } of lines) {
+pen.strokeStyle = colour;
+pen.lineWidth = 1.7;
+pen.setLineDash(dash);
+pen.beginPath();
+values.forEach((value, i) => pen.lineTo(x(steps[i]), y(value)));
+pen.stroke();
+}
+pen.setLineDash([]);
+}
+function niceStep(step) {
+const power = 10 ** Math.floor(Math.log10(step));
+return power * [1, 2, 5, 10].find((factor) => factor * power >= step);
+}
+const STYLE = `
+.pg {
+--pg-paper: var(--pst-color-background, #fff);
+--pg-ink: var(--pst-color-text-base, #1b1f25);
+--pg-muted: var(--pst-color-text-muted, #4d5560);
+--pg-real: var(--gp-real, #0072b2);
+--pg-generated: var(--gp-generated, #c05400);
+--pg-critic: var(--gp-critic, #00785a);
+--pg-gradient: var(--gp-gradient, #a8487f);
+--pg-neutral: var(--gp-neutral, #6b737d);
+--pg-line: var(--gp-line, #c9ced6);
+--pg-tint: var(--gp-tint, rgb(0 114 178 / 7%));
+background: var(--pg-paper);
+color: var(--pg-ink);
+container-type: inline-size;
+font-size: 0.92rem;
+line-height: 1.4;
+margin: 1.2rem 0;
+}
+@media (prefers-color-scheme: dark) {
+html:not([data-theme]) .pg {
+--pg-paper: #14181e; --pg-ink: #e4e7eb; --pg-muted: #a9b1bb; --pg-real: #56b4e9; --pg-generated: #f0883e;
+--pg-critic: #2fbf95; --pg-gradient: #e29bc2; --pg-neutral: #9aa3ad; --pg-line: #48505b; --pg-tint: rgb(86 180 233 / 9%);
+}
+}
+.pg *, .pg *::before { box-sizing: border-box; }
+.pg [hidden] { display: none !important; }
+.pg p { line-height: 1.4; margin: 0; max-width: none; }
+.pg-hidden { clip-path: inset(50%); height: 1px; overflow: hidden; position: absolute; white-space: nowrap; width: 1px; }
+.pg button, .pg select {
+background: var(--pg-paper); border: 1px solid var(--pg-neutral); border-radius: 6px; color: var(--pg-ink);
+font: inherit; min-height: 2.2rem; padding: 0.2rem 0.75rem;
+}
+.pg button { cursor: pointer; }
+.pg select { padding: 0.2rem 0.4rem; }
+.pg button:hover { background: var(--pg-tint); }
+.pg button[aria-pressed="true"] { background: var(--pg-ink); border-color: var(--pg-ink); color: var(--pg-paper); }
+.pg :is(button, select, input, summary, canvas):focus-visible { outline: 3px solid var(--pg-real); outline-offset: 2px; }
+.pg .pg-main { background: var(--pg-real); border-color: var(--pg-real); color: var(--pg-paper); font-weight: 600; min-width: 5.2rem; }
+.pg .pg-main:hover { filter: brightness(1.1); }
+.pg-bar, .pg-presets { align-items: center; display: flex; flex-wrap: wrap; gap: 0.45rem; }
+.pg-presets { margin-top: 0.6rem; }
+.pg .pg-preset { border-radius: 99px; font-size: 0.88em; min-height: 1.9rem; }
+.pg-speed { color: var(--pg-muted); font-variant-numeric: tabular-nums; margin-left: auto; }
+.pg p.pg-said { border-left: 4px solid var(--pg-real); margin: 0.7rem 0 0; overflow-wrap: anywhere; padding: 0.1rem 0 0.1rem 0.7rem; }
+.pg p.pg-said:empty { display: none; }
+.pg-body { display: grid; gap: 0.9rem 1.4rem; grid-template-columns: minmax(0, 1fr); margin-top: 0.9rem; }
+.pg-views { display: grid; gap: 1.4rem; grid-template-columns: minmax(0, 1fr); }
+.pg-pictures { display: grid; gap: 1rem 1.2rem; grid-template-columns: minmax(0, 1fr); }
+.pg p.pg-status { font-variant-numeric: tabular-nums; font-weight: 600; margin-bottom: 0.5rem; min-height: 1.4em; }
+.pg p.pg-diverged { color: var(--pg-generated); }
+.pg-picture { margin: 0 !important; min-width: 0; }
+.pg figure.pg-picture figcaption {
+color: var(--pg-ink); font-size: 0.95em; font-weight: 600; margin: 0 0 0.35rem; max-width: none;
+}
+.pg-picture figcaption span span { color: var(--pg-muted); font-weight: 400; }
+.pg canvas { display: block; width: 100%; }
+.pg-square { aspect-ratio: 1; border: 1px solid var(--pg-line); border-radius: 6px; }
+.pg-wide { height: 11rem; }
+.pg-pad { cursor: crosshair; touch-action: none; }
+.pg p.pg-drawing { color: var(--pg-muted); margin-top: 0.4rem; }
+.pg p.pg-keys { color: var(--pg-muted); display: flex; flex-wrap: wrap; font-size: 0.9em; gap: 0.1rem 1rem; margin-top: 0.3rem; }
+.pg-key { align-items: center; display: inline-flex; gap: 0.4rem; }
+.pg-key::before { background: var(--pg-neutral); content: ""; height: 3px; width: 1.1rem; }
+.pg-key-critic::before { background: var(--pg-critic); }
+.pg-key-generated::before { background: var(--pg-generated); }
+.pg-key-gradient::before { background: var(--pg-gradient); }
+.pg-key-one::before { background: var(--pg-ink); }
+.pg-key-after::before { background: repeating-linear-gradient(90deg, var(--pg-neutral) 0 5px, transparent 5px 9px); }
+.pg-picture:first-child .pg-key-generated::before { border-radius: 50%; height: 8px; width: 8px; }
+.pg-key-real::before { background: none; border: 2px solid var(--pg-real); border-radius: 50%; height: 10px; width: 10px; }
+.pg-picture:first-child .pg-key-critic::before, .pg-picture:nth-child(2) .pg-key-gradient::before {
+background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px solid var(--pg-line); height: 10px; width: 2rem;
+}
+.pg-key-critic { --swatch: var(--pg-critic); }
+.pg-key-gradient { --swatch: var(--pg-gradient); }
+.pg-panel > summary { cursor: pointer; font-weight: 600; padding: 0.3rem 0; }
+.pg fieldset { border: 0; border-top: 1px solid var(--pg-line); margin: 0; min-width: 0; padding: 0.5rem 0 0.7rem; }
+.pg legend { color: var(--pg-muted); float: none; font-size: 0.88em; font-weight: 600; margin: 0; padding: 0 0.5rem 0 0; width: auto; }
+.pg-row { margin-top: 0.35rem; }
+.pg-row label { display: flex; gap: 0.5rem; justify-content: space-between; margin: 0; }
+.pg-row output { color: var(--pg-ink); display: inline; font-variant-numeric: tabular-nums; font-weight: 600; padding: 0; }
+.pg-row select, .pg-row input { width: 100%; }
+.pg-row input { accent-color: var(--pg-real); display: block; height: 1.5rem; margin: 0; }
+.pg-turns label { font-weight: 600; margin: 0 1.2rem 0 0.35rem; }
+.pg-turns input { accent-color: var(--pg-real); }
+@container (min-width: 34rem) {
+.pg-pictures { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+.pg-two .pg-views { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+.pg-two .pg-pictures { grid-template-columns: minmax(0, 1fr); }
+.pg-controls { display: grid; gap: 0 1.6rem; grid-template-columns: repeat(2, minmax(0, 1fr)); }
+}
+@container (min-width: 54rem) {
+.pg-body { grid-template-columns: minmax(0, 1fr) 15.5rem; }
+.pg-controls { display: block; }
+}
+@media print { .pg-bar, .pg-presets, .pg-panel { display: none; } }
+`;
+const MOST_ROWS = 800;
+const DASHED = [5, 4];
+const brief = (number) => Number(number.toPrecision(2)).toString();
+function key(...entries) {
+const items = entries.map(([kind, words]) => make("span", { class: `pg-key pg-key-${kind}` }, words));
+return make("p", { class: "pg-keys" }, ...items);
+}
+function picture(title, canvas, ...below) {
+return make("figure", { class: "pg-picture" }, make("figcaption", {}, title), canvas, ...below);
+}
+function createView(name, onDraw) {
+const canvas = (shape) => make("canvas", { class: `pg-${shape}`, role: "img" });
+const [playing, norms, losses, gradients] = [canvas("square"), canvas("square"), canvas("wide"), canvas("wide")];
+const gameRange = make("span");
+const status = make("p", { class: "pg-status" });
+const clear = make("button", { type: "button", onclick: () => draw([]) }, "Clear the drawing");
+const drawing = make(
+"p",
+{ class: "pg-drawing", hidden: true },
+"Draw on the picture. By keyboard: arrow keys move the cross, space puts a point. ",
+clear,
+);
+const element = make(
+"section",
+{ class: "pg-view", "aria-label": name },
+status,
+make(
+"div",
+{ class: "pg-pictures" },
+picture(
+make("span", {}, "Samples, and the critic’s value ", gameRange),
+playing,
+key(["real", "real"], ["generated", "generated"], ["critic", "critic’s value, darker is higher"]),
+drawing,
+),
+picture(
+"Norm of the critic’s input gradient, ‖∇ₓf‖",
+norms,
+key(["gradient", "darker is steeper"], ["one", "where it is 1"]),
+),
+picture("Losses", losses, key(["critic", "critic"], ["generated", "generator"], ["gradient", "penalty"])),
+picture(
+"Norms of the parameters’ gradients",
+gradients,
+key(["critic", "critic"], ["generated", "generator"], ["after", "dashed: after scaling"]),
+),
+),
+);
+let rows = [];
+let latest = null;
+let settings = null;
+let points = [];
+let pencil = [0, 0];
+let stride = 1;
+function record(snapshot) {
+if (!snapshot.step) [rows, stride] = [[], 1];
+for (const row of snapshot.rows) if (row[0] % stride === 0 || row[0] === 1) rows.push(row);
+while (rows.length > MOST_ROWS) {
+stride *= 2;
+rows = rows.filter(([step]) => step % stride === 0 || step === 1);
+}
+latest = snapshot;
+}
+function sentence() {
+const { step, modes, diverged, norms: slopes } = latest;
+const parts = [`step ${step}`];
+if (modes && CENTERS[settings.data]) parts.push(`${modes.found} of ${modes.of} modes found`);
+parts.push(`‖∇ₓf‖ between ${range(slopes).map(brief).join(" and ")}`);
+if (diverged) parts.push("stopped: the loss or its gradient is no longer a number");
+return parts.join(" · ");
+}
+function paint(colours) {
+if (!latest) return;
+const [low, high] = range(latest.values).map(brief);
+gameRange.textContent = `(${low} to ${high})`;
+status.textContent = sentence();
+status.classList.toggle("pg-diverged", latest.diverged);
+paintGame(playing, latest, colours);
+if (!drawing.hidden) paintPencil(playing, pencil, colours);
+paintNorms(norms, latest, colours);
+const column = (at) => rows.map((row) => row[at]);
+const steps = column(0);
+const line = (at, colour, dash = []) => ({ values: column(at), colour: colours[colour], dash });
+const penalised = settings.constraint !== "none" && settings.constraint !== "clip";
+paintCurves(
+losses,
+steps,
+[line(1, "critic"), line(3, "generated"), ...(penalised ? [line(2, "gradient")] : [])],
+{ log: false },
+colours,
+);
+const scaled = settings.threshold > 0 ? [line(5, "critic", DASHED), line(7, "generated", DASHED)] : [];
+paintCurves(
+gradients,
+steps,
+[line(4, "critic"), line(6, "generated"), ...scaled],
+{ log: true, mark: settings.threshold },
+colours,
+);
+describe(playing, `${name}: real and generated samples over the critic's value, ${sentence()}`);
+describe(norms, `${name}: map of the norm of the critic's input gradient, ${sentence()}`);
+const last = rows.at(-1);
+const numbers = last ? last.slice(1).map(brief) : [];
+describe(losses, `${name}: losses over ${latest.step} steps. Critic ${numbers[0]}, generator ${numbers[2]}.`);
+describe(gradients, `${name}: gradient norms over ${latest.step} steps. Critic ${numbers[3]}, generator ${numbers[5]}.`);
+}
+const describe = (target, words) => target.setAttribute("aria-label", words);
+function draw(more) {
+points = more;
+onDraw(points);
+}
+function pointerAt(event) {
+const box = playing.getBoundingClientRect();
+return fromCanvas(box.width, event.clientX - box.left, event.clientY - box.top);
+}
+const near = (p, q) => Math.hypot(p[0] - q[0], p[1] - q[1]) < 0.06;
+playing.addEventListener("pointerdown", (event) => {
+if (drawing.hidden) return;
+playing.setPointerCapture(event.pointerId);
+draw([...points, pointerAt(event)]);
+});
+playing.addEventListener("pointermove", (event) => {
+if (drawing.hidden || !event.buttons) return;
+const at = pointerAt(event);
+if (!points.some((point) => near(point, at))) draw([...points, at]);
+});
+playing.addEventListener("keydown", (event) => {
+const moves = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] };
+const move = moves[event.key];
+if (drawing.hidden || !(move || event.key === " ")) return;
+event.preventDefault();
+if (move) pencil = [pencil[0] + move[0], pencil[1] + move[1]];
+draw(move ? points : [...points, pencil]);
+});
+return {
+element,
+record,
+paint,
+use(next) {
+settings = next;
+points = next.points;
+drawing.hidden = next.data !== "drawn";
+playing.classList.toggle("pg-pad", !drawing.hidden);
+if (drawing.hidden) playing.removeAttribute("tabindex");
+else playing.tabIndex = 0;
+},
+latest: () => latest,
+};
+}
+const LETTERS = ["A", "B"];
+function mount(root, { settings = {}, linked = false, address }) {
+adoptStyle();
+const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
+let playing = !quiet;
+let pace = 0;
+let runs = [];
+let turned = 0;
+let due = false;
+const button = (words, onclick, more = {}) => make("button", { type: "button", onclick, ...more }, words);
+const play = button("", () => setPlaying(!playing), { class: "pg-main", "data-do": "play" });
+const once = button("One step", stepOnce, { "data-do": "step" });
+const restart = button("Start again", () => runs.forEach(start), { "data-do": "restart" });
+const paceId = freshId();
+const paces = make("select", { id: paceId, onchange: () => setPace(Number(paces.value)) });
+paces.append(...PACES.map(({ pace, words }) => make("option", { value: pace }, words)));
+const compare = button("Compare two", () => setRuns(runs.length === 1 ? [runs[0].settings, runs[0].settings] : [runs[0].settings]), {
+"aria-pressed": "false",
+"data-do": "compare",
+});
+const share = button("Copy link", copyLink, { "data-do": "share" });
+const speed = make("span", { class: "pg-speed" });
+const said = make("p", { class: "pg-said", role: "status" });
+const presets = PRESETS.map((preset) =>
+button(preset.name, () => usePreset(preset), { class: "pg-preset", "data-preset": preset.name, "aria-pressed": "false" }),
+);
+const controls = createControls(changeSetting);
+const turns = make("fieldset", { class: "pg-turns", hidden: true }, make("legend", {}, "The settings below are those of"));
+const radios = LETTERS.map((letter, run) => {
+const id = freshId();
+const radio = make("input", { type: "radio", id, name: `${paceId}-run`, onchange: () => turnTo(run) });
+turns.append(radio, make("label", { for: id }, letter));
+return radio;
+});
+const views = make("div", { class: "pg-views" });
+const panel = make("details", { class: "pg-panel" }, make("summary", {}, "Settings"), turns, controls.element);
+panel.open = root.clientWidth > 720;
+root.replaceChildren(
+make("div", { class: "pg-bar" }, play, once, restart, make("label", { for: paceId, class: "pg-hidden" }, "Speed"), paces, compare, share, speed),
+make("div", { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" }, ...presets),
+said,
+make("div", { class: "pg-body" }, views, panel),
+);
+root.classList.add("pg");
+function createRun(wanted, index) {
+const run = { settings: wanted, marked: wanted };
+run.view = createView(`Run ${LETTERS[index]}`, (points) => {
+changeRun(run, { points });
+schedule();
+});
+run.runner = createRunner(address, (snapshot) => {
+run.view.record(snapshot);
+root.dataset.step = snapshot.step;
+if (snapshot.diverged && !runs.some((other) => !other.view.latest()?.diverged)) setPlaying(false);
+schedule();
+});
+return run;
+}
+function start(run) {
+run.view.use(run.settings);
+run.runner.send({ type: "start", settings: run.settings });
+run.runner.send({ type: "pace", pace });
+if (playing) run.runner.send({ type: "play" });
+}
+function setRuns(wanted) {
+runs.forEach((run) => run.runner.stop());
+runs = wanted.map(createRun);
+views.replaceChildren(...runs.map((run) => run.view.element));
+root.classList.toggle("pg-two", runs.length === 2);
+compare.setAttribute("aria-pressed", String(runs.length === 2));
+turns.hidden = runs.length === 1;
+turnTo(runs.length - 1);
+runs.forEach(start);
+remember();
+}
+function turnTo(run) {
+turned = run;
+radios[run].checked = true;
+controls.show(runs[run].settings);
+}
+function changeSetting(name, value) {
+const change = { [name]: value };
+if (value === "drawn" && !runs[turned].settings.points.length) change.points = HEART;
+changeRun(runs[turned], change);
+presets.forEach((preset) => preset.setAttribute("aria-pressed", "false"));
+controls.show(runs[turned].settings);
+say("");
+}
+function changeRun(run, change) {
+run.settings = { ...run.settings, ...change };
+run.view.use(run.settings);
+if (Object.keys(change).every((name) => LIVE.includes(name))) run.runner.send({ type: "change", settings: run.settings });
+else start(run);
+schedule();
+remember();
+}
+function usePreset(preset) {
+const { points } = runs[turned].settings;
+runs[turned].settings = clean({ points, ...preset.settings });
+controls.show(runs[turned].settings);
+presets.forEach((other) => other.setAttribute("aria-pressed", String(other.dataset.preset === preset.name)));
+setPlaying(true);
+start(runs[turned]);
+say(preset.says);
+remember();
+}
+function setPlaying(on) {
+playing = on;
+play.textContent = on ? "Pause" : "Play";
+for (const run of runs) run.runner.send({ type: on ? "play" : "pause" });
+}
+function stepOnce() {
+setPlaying(false);
+for (const run of runs) run.runner.send({ type: "once" });
+}
+function setPace(next) {
+pace = next;
+for (const run of runs) run.runner.send({ type: "pace", pace });
+}
+function say(words) {
+said.textContent = words;
+}
+const link = () => `${location.href.split("#")[0]}#${encode(runs.map((run) => run.settings))}`;
+function remember() {
+if (linked && runs.length) history.replaceState(history.state, "", link());
+}
+async function copyLink() {
+try {
+await navigator.clipboard.writeText(link());
+say("The link to these settings is copied.");
+} catch {
+say(`The link to these settings: ${link()}`);
+}
+}
+let colours = palette(root);
+function schedule() {
+if (due) return;
+due = true;
+requestAnimationFrame(() => {
+due = false;
+for (const run of runs) run.view.paint(colours);
+const rate = runs.reduce((sum, run) => sum + (run.view.latest()?.rate ?? 0), 0) / runs.length;
+speed.textContent = playing && rate ? `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} steps a second` : "";
+speed.title = runs[0].view.latest()?.kernel ?? "";
+});
+}
+function repaint() {
+colours = palette(root);
+schedule();
+}
+new MutationObserver(repaint).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-mode"] });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+new ResizeObserver(schedule).observe(views);
+let seen = true;
+const awake = () => runs.forEach((run) => run.runner.send({ type: "awake", awake: seen && !document.hidden }));
+new IntersectionObserver(([entry]) => {
+seen = entry.isIntersecting;
+awake();
+}).observe(root);
+document.addEventListener("visibilitychange", awake);
+share.hidden = !linked;
+setRuns((linked && decode(location.hash)) || [clean(settings)]);
+setPlaying(playing);
+}
+let styled = false;
+function adoptStyle() {
+if (styled) return;
+styled = true;
+const sheet = new CSSStyleSheet();
+sheet.replaceSync(STYLE);
+document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+}
+function ownAddress() {
+const source = document.currentScript?.src ?? "";
+let written = null;
+return () => {
+if (source.startsWith("http")) return source;
+written ??= URL.createObjectURL(new Blob([`(${livingPage})()`], { type: "text/javascript" }));
+return written;
+};
+}
+function mountAll() {
+const address = ownAddress();
+for (const root of document.querySelectorAll("[data-living-page]:not(.pg)")) {
+const settings = JSON.parse(root.dataset.livingPage || "{}");
+mount(root, { settings, linked: root.hasAttribute("data-linked"), address });
+}
+}
+if (typeof document === "undefined") answerAsWorker(globalThis);
+else mountAll();
+})();
