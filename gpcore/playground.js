@@ -680,7 +680,43 @@ width: 64,
 seed: 0,
 };
 const PRESETS = [
-{ name: "healthy", says: "Wasserstein loss with a gradient penalty: the norm settles near 1 and the modes fill.", settings: {} },
+{
+name: "a healthy run",
+says: "Wasserstein loss with a gradient penalty. The slope settles around 1 between the two clouds, and the modes fill one after another.",
+settings: {},
+},
+{
+before: "Break it:",
+name: "vanishing gradient",
+says: "The saturating loss against a critic that learns fast. The critic is soon sure of everything, the generator's gradient falls by a factor of a million and more, and its samples stay where they are.",
+settings: { loss: "minimax", constraint: "none", lrCritic: 0.01, lrGenerator: 0.0001 },
+},
+{
+name: "mode collapse",
+says: "One critic step for each step of a fast generator, and no constraint. The generator runs after the critic with all its samples together, from one place to the next.",
+settings: { loss: "non_saturating", constraint: "none", criticSteps: 1, lrGenerator: 0.003 },
+},
+{
+name: "clipping too tight",
+says: "Weights clipped to 0.01. The critic is almost flat, its slope is about a thousandth, and what is left of its shape is too simple to tell eight modes apart.",
+settings: { constraint: "clip", clip: 0.01 },
+},
+{
+name: "λ too small",
+says: "The penalty weighs next to nothing. Modes are found, but the slope climbs to a hundred, and the critic's loss estimates no distance any more.",
+settings: { weight: 0.001 },
+},
+{
+name: "exploding step",
+says: "Plain gradient steps of 0.1 on a penalty of weight 10. Each step is larger than the one before; after a few the loss is no longer a number, and the run stops.",
+settings: { optimizer: "sgd", weight: 10, lrCritic: 0.1, lrGenerator: 0.1, criticSteps: 1 },
+},
+{
+before: "Mend it:",
+name: "the same with norms scaled",
+says: "The exploding step with a threshold of 1 on the norm of the parameters' gradient. It goes on. It does not learn well: scaling keeps a run alive, it does not choose the step for you.",
+settings: { optimizer: "sgd", weight: 10, lrCritic: 0.1, lrGenerator: 0.1, criticSteps: 1, threshold: 1 },
+},
 ];
 const LIVE = ["data", "points", "loss", "constraint", "weight", "clip", "threshold", "criticSteps", "lrCritic", "lrGenerator"];
 const PACES = [
@@ -794,6 +830,7 @@ if (name === "points") settings.points = typeof value === "string" ? decodePoint
 else if (CHOICES[name] && Object.hasOwn(CHOICES[name], value)) settings[name] = value;
 else if (RANGES[name] && Number.isFinite(Number(value))) settings[name] = nearest(RANGES[name], Number(value));
 }
+if (settings.data === "drawn" && !settings.points.length) settings.points = HEART;
 return settings;
 }
 const nearest = (values, wanted) =>
@@ -860,7 +897,7 @@ return { pen, width, height };
 const heat = typeof document === "undefined" ? null : document.createElement("canvas");
 function paintHeat({ pen, width }, values, colour, shareOf) {
 heat.width = heat.height = GRID;
-const small = heat.getContext("2d");
+const small = heat.getContext("2d", { willReadFrequently: true });
 small.fillStyle = colour;
 small.fillRect(0, 0, GRID, GRID);
 const image = small.getImageData(0, 0, GRID, GRID);
@@ -913,7 +950,7 @@ sheet.pen.globalAlpha = 1;
 function paintNorms(canvas, { norms, generated }, colours) {
 const sheet = openCanvas(canvas);
 if (!sheet) return;
-paintHeat(sheet, norms, colours.gradient, (norm) => 0.42 * norm);
+paintHeat(sheet, norms, colours.gradient, (norm) => (0.8 * norm) / (norm + 1));
 paintLine(sheet, norms, 1, colours.paper, 4.5);
 paintLine(sheet, norms, 1, colours.ink, 2);
 sheet.pen.globalAlpha = 0.35;
@@ -938,7 +975,9 @@ const TOP = 6;
 const short = (number) => {
 if (number === 0) return "0";
 const size = Math.abs(number);
-return size >= 1000 || size < 0.01 ? number.toExponential(0).replace("e+", "e") : String(Number(number.toPrecision(2)));
+const plain = size < 1000 && size >= 0.01;
+const words = plain ? String(Number(number.toPrecision(2))) : number.toExponential(0).replace("e+", "e");
+return words.replaceAll("-", "−");
 };
 function paintCurves(canvas, steps, lines, { log, mark }, colours) {
 const sheet = openCanvas(canvas);
@@ -1049,6 +1088,8 @@ font: inherit; min-height: 2.2rem; padding: 0.2rem 0.75rem;
 .pg-views { display: grid; gap: 1.4rem; grid-template-columns: minmax(0, 1fr); }
 .pg-pictures { display: grid; gap: 1rem 1.2rem; grid-template-columns: minmax(0, 1fr); }
 .pg p.pg-status { font-variant-numeric: tabular-nums; font-weight: 600; margin-bottom: 0.5rem; min-height: 1.4em; }
+.pg-name { background: var(--pg-ink); border-radius: 4px; color: var(--pg-paper); display: none; margin-right: 0.6rem; padding: 0 0.5rem; }
+.pg-two .pg-name { display: inline-block; }
 .pg p.pg-diverged { color: var(--pg-generated); }
 .pg-picture { margin: 0 !important; min-width: 0; }
 .pg figure.pg-picture figcaption {
@@ -1099,9 +1140,9 @@ background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px soli
 `;
 const MOST_ROWS = 800;
 const DASHED = [5, 4];
-const brief = (number) => Number(number.toPrecision(2)).toString();
+const brief = (number) => Number(number.toPrecision(2)).toString().replace("-", "−");
 function key(...entries) {
-const items = entries.map(([kind, words]) => make("span", { class: `pg-key pg-key-${kind}` }, words));
+const items = entries.map(([kind, words]) => make("span", { class: `pg-key pg-key-${kind}`, "data-key": words }, words));
 return make("p", { class: "pg-keys" }, ...items);
 }
 function picture(title, canvas, ...below) {
@@ -1110,8 +1151,8 @@ return make("figure", { class: "pg-picture" }, make("figcaption", {}, title), ca
 function createView(name, onDraw) {
 const canvas = (shape) => make("canvas", { class: `pg-${shape}`, role: "img" });
 const [playing, norms, losses, gradients] = [canvas("square"), canvas("square"), canvas("wide"), canvas("wide")];
-const gameRange = make("span");
-const status = make("p", { class: "pg-status" });
+const [gameRange, normRange] = [make("span"), make("span")];
+const status = make("span");
 const clear = make("button", { type: "button", onclick: () => draw([]) }, "Clear the drawing");
 const drawing = make(
 "p",
@@ -1122,20 +1163,20 @@ clear,
 const element = make(
 "section",
 { class: "pg-view", "aria-label": name },
-status,
+make("p", { class: "pg-status" }, make("span", { class: "pg-name" }, name), status),
 make(
 "div",
 { class: "pg-pictures" },
 picture(
 make("span", {}, "Samples, and the critic’s value ", gameRange),
 playing,
-key(["real", "real"], ["generated", "generated"], ["critic", "critic’s value, darker is higher"]),
+key(["real", "real"], ["generated", "generated"], ["critic", "critic’s value, stronger is higher"]),
 drawing,
 ),
 picture(
-"Norm of the critic’s input gradient, ‖∇ₓf‖",
+make("span", {}, "Norm of its input gradient, ‖∇ₓf‖ ", normRange),
 norms,
-key(["gradient", "darker is steeper"], ["one", "where it is 1"]),
+key(["gradient", "stronger is steeper"], ["one", "where it is 1"]),
 ),
 picture("Losses", losses, key(["critic", "critic"], ["generated", "generator"], ["gradient", "penalty"])),
 picture(
@@ -1161,26 +1202,28 @@ rows = rows.filter(([step]) => step % stride === 0 || step === 1);
 latest = snapshot;
 }
 function sentence() {
-const { step, modes, diverged, norms: slopes } = latest;
+const { step, modes, diverged } = latest;
 const parts = [`step ${step}`];
 if (modes && CENTERS[settings.data]) parts.push(`${modes.found} of ${modes.of} modes found`);
-parts.push(`‖∇ₓf‖ between ${range(slopes).map(brief).join(" and ")}`);
 if (diverged) parts.push("stopped: the loss or its gradient is no longer a number");
 return parts.join(" · ");
 }
 function paint(colours) {
 if (!latest) return;
-const [low, high] = range(latest.values).map(brief);
-gameRange.textContent = `(${low} to ${high})`;
+const words = (values) => `(${range(values).map(brief).join(" to ")})`;
+gameRange.textContent = words(latest.values);
+normRange.textContent = words(latest.norms);
 status.textContent = sentence();
-status.classList.toggle("pg-diverged", latest.diverged);
+status.parentElement.classList.toggle("pg-diverged", latest.diverged);
 paintGame(playing, latest, colours);
 if (!drawing.hidden) paintPencil(playing, pencil, colours);
 paintNorms(norms, latest, colours);
 const column = (at) => rows.map((row) => row[at]);
 const steps = column(0);
 const line = (at, colour, dash = []) => ({ values: column(at), colour: colours[colour], dash });
-const penalised = settings.constraint !== "none" && settings.constraint !== "clip";
+const penalised = settings.constraint in PENALTIES;
+element.querySelector('[data-key="penalty"]').hidden = !penalised;
+element.querySelector(".pg-key-after").hidden = !settings.threshold;
 paintCurves(
 losses,
 steps,
@@ -1197,7 +1240,7 @@ steps,
 colours,
 );
 describe(playing, `${name}: real and generated samples over the critic's value, ${sentence()}`);
-describe(norms, `${name}: map of the norm of the critic's input gradient, ${sentence()}`);
+describe(norms, `${name}: map of the norm of the critic's input gradient, ${words(latest.norms)}, ${sentence()}`);
 const last = rows.at(-1);
 const numbers = last ? last.slice(1).map(brief) : [];
 describe(losses, `${name}: losses over ${latest.step} steps. Critic ${numbers[0]}, generator ${numbers[2]}.`);
@@ -1258,7 +1301,7 @@ let due = false;
 const button = (words, onclick, more = {}) => make("button", { type: "button", onclick, ...more }, words);
 const play = button("", () => setPlaying(!playing), { class: "pg-main", "data-do": "play" });
 const once = button("One step", stepOnce, { "data-do": "step" });
-const restart = button("Start again", () => runs.forEach(start), { "data-do": "restart" });
+const restart = button("Start again", restartAll, { "data-do": "restart" });
 const paceId = freshId();
 const paces = make("select", { id: paceId, onchange: () => setPace(Number(paces.value)) });
 paces.append(...PACES.map(({ pace, words }) => make("option", { value: pace }, words)));
@@ -1285,13 +1328,13 @@ const panel = make("details", { class: "pg-panel" }, make("summary", {}, "Settin
 panel.open = root.clientWidth > 720;
 root.replaceChildren(
 make("div", { class: "pg-bar" }, play, once, restart, make("label", { for: paceId, class: "pg-hidden" }, "Speed"), paces, compare, share, speed),
-make("div", { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" }, ...presets),
+make("div", { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" }, ...PRESETS.flatMap(({ before }, i) => (before ? [before, presets[i]] : [presets[i]]))),
 said,
 make("div", { class: "pg-body" }, views, panel),
 );
 root.classList.add("pg");
 function createRun(wanted, index) {
-const run = { settings: wanted, marked: wanted };
+const run = { settings: wanted };
 run.view = createView(`Run ${LETTERS[index]}`, (points) => {
 changeRun(run, { points });
 schedule();
@@ -1347,19 +1390,26 @@ const { points } = runs[turned].settings;
 runs[turned].settings = clean({ points, ...preset.settings });
 controls.show(runs[turned].settings);
 presets.forEach((other) => other.setAttribute("aria-pressed", String(other.dataset.preset === preset.name)));
-setPlaying(true);
 start(runs[turned]);
+setPlaying(true);
 say(preset.says);
 remember();
 }
 function setPlaying(on) {
 playing = on;
 play.textContent = on ? "Pause" : "Play";
-for (const run of runs) run.runner.send({ type: on ? "play" : "pause" });
+for (const run of runs) {
+if (on && run.view.latest()?.diverged) start(run);
+else run.runner.send({ type: on ? "play" : "pause" });
+}
 }
 function stepOnce() {
 setPlaying(false);
 for (const run of runs) run.runner.send({ type: "once" });
+}
+function restartAll() {
+setPlaying(true);
+runs.forEach(start);
 }
 function setPace(next) {
 pace = next;

@@ -1,13 +1,16 @@
-"""Interactive figures: a knob that redraws where a kernel lives, and a player of drawn frames in a page without one."""
+"""Interactive figures: a knob that redraws where a kernel lives, a player of drawn frames where none does, a living page."""
 
 from __future__ import annotations
 
 import hashlib
 import html
+import json
 from collections.abc import Callable, Sequence
+from importlib import resources
 
 from matplotlib.figure import Figure
 
+from . import _checks
 from .figures import MAX_BYTES, Output, check_alt, figure_html, to_svg
 
 # Where scripts do not run, the knob stays hidden and the sentence stays; hence "hidden" is lifted by the script.
@@ -139,3 +142,54 @@ def _slider(frames: dict, redraw: Callable, name: str, live: list, start, captio
 
     slider.observe(turn, names="value")
     return ipywidgets.VBox([slider, picture])
+
+
+_RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
+# What the living page can be set to; its own names differ where Python's custom does.
+PLAYGROUND = {
+    "data": ("8_gaussians", "25_gaussians", "swiss_roll", "two_points", "drawn"),
+    "loss": ("wasserstein", "non_saturating", "minimax", "least_squares"),
+    "constraint": ("none", "clip", "gp", "gp_one_sided", "gp_zero", "r1"),
+    "weight": (0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
+    "clip": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1),
+    "threshold": (0, 0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+    "n_critic": (1, 2, 3, 4, 5, 6, 8, 10),
+    "lr_critic": _RATES,
+    "lr_generator": _RATES,
+    "optimizer": ("adam", "sgd"),
+    "activation": ("leaky_relu", "relu", "tanh"),
+    "batch_size": (16, 32, 64, 128, 256),
+    "seed": tuple(range(20)),
+}
+_PAGE_NAMES = {"n_critic": "criticSteps", "lr_critic": "lrCritic", "lr_generator": "lrGenerator", "batch_size": "batch"}
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The living page</title>
+<style>body{{margin:0 8px;font-family:system-ui,sans-serif;color-scheme:light dark;background:Canvas}}</style>
+<div data-living-page="{settings}"></div><script>{script}</script></html>"""
+
+
+def playground(**settings) -> None:
+    """Display the book's living page: two networks trained in the browser, with no kernel, server or network needed.
+
+    It is a page of its own inside the output, and keeps living in a notebook that is only looked at.
+
+    Args:
+        settings: what it starts with, as for :class:`Config`: ``data``, ``loss``, ``constraint``, ``weight``, ``clip``,
+            ``threshold`` (of gradient norm scaling; 0 is none), ``n_critic``, ``lr_critic``, ``lr_generator``,
+            ``optimizer``, ``activation``, ``batch_size``, ``seed``. ``gpcore.widgets.PLAYGROUND`` lists the values of
+            each: those that its controls can show.
+
+    Raises:
+        ValueError: a setting or a value that the page does not have.
+    """
+    for name, value in settings.items():
+        _checks.one_of(name, value, PLAYGROUND[_checks.one_of("setting", name, PLAYGROUND)])
+    started = html.escape(json.dumps({_PAGE_NAMES.get(name, name): value for name, value in settings.items()}))
+    script = resources.files(__package__).joinpath("playground.js").read_text(encoding="utf-8")
+    page = html.escape(_PAGE.format(settings=started, script=script))
+    frame = (
+        f'<iframe srcdoc="{page}" sandbox="allow-scripts" title="The living page: two networks trained in the browser" '
+        'loading="lazy" style="width:100%;height:1000px;border:0"></iframe>'
+    )
+    from IPython.display import display
+
+    display(Output("The living page: two networks trained in the browser", frame))

@@ -1,4 +1,4 @@
-"""What the book adds to Sphinx: the ledger of claims, tables of results, full runs, mathematics without a network.
+"""What the book adds to Sphinx: the ledger of claims, tables of results, full runs, the living page, mathematics.
 
 A plain Sphinx extension: it reads ``gpcore/claims.yml``, ``book/evidence`` and ``book/runs`` and executes nothing.
 """
@@ -67,6 +67,16 @@ def measured(entry: dict) -> list[str]:
 MEASURED = ["measured", "median", "range", "n", "asserted band"]
 # A full run may be made with few steps, so its chapters assert only that a number is sane.
 MEASURED_IN_FULL = [*MEASURED[:-1], "sanity range asserted"]
+
+
+def living_page() -> str:
+    """Return the living page for a document of ``book/``: a still image that the script puts the live one in place of."""
+    still = (ROOT / "book" / "figures" / "live.svg").read_text(encoding="utf-8")
+    return (
+        f'<div data-living-page data-linked><figure class="gp-figure">{still}<figcaption>A still image of the page as it '
+        "looks after 1,000 steps. Where JavaScript runs, networks are trained here, in your browser.</figcaption></figure>"
+        '</div><script defer src="../_static/playground.js"></script>'
+    )
 
 
 def link(number: str, text: str) -> str:
@@ -247,6 +257,7 @@ def finish(app, error) -> None:
         return
     out = Path(app.outdir)
     mathjax.unpack(out / "_static" / "mathjax")
+    shutil.copy(ROOT / "gpcore" / "playground.js", out / "_static")
     for path in out.rglob("*.map"):
         path.unlink()
     shutil.rmtree(out / "_sources" / "book" / "runs", ignore_errors=True)
@@ -254,7 +265,7 @@ def finish(app, error) -> None:
 
 def setup(app) -> dict:
     register_plugin("pybtex.style.formatting", "linked", Linked)
-    for name, make in (("ledger", ledger), ("results", results), ("fullruns", full_runs)):
+    for name, make in (("ledger", ledger), ("results", results), ("fullruns", full_runs), ("livingpage", living_page)):
         app.add_directive(name, directive(make))
     # Before the builder's own readers of titles and contents (500), which then know the number and the full run.
     app.connect("doctree-read", complete_chapter, priority=400)

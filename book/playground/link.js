@@ -3,7 +3,7 @@
 //   #loss=minimax&constraint=none            one run
 //   #loss=minimax&b.loss=non_saturating      two runs side by side; the second starts from the first values as well
 
-import { CHOICES, DEFAULTS, RANGES } from "./settings.js";
+import { CHOICES, DEFAULTS, HEART, RANGES } from "./settings.js";
 import { REACH } from "./session.js";
 
 // Four digits a point: each coordinate in hundredths of the window.
@@ -37,6 +37,7 @@ export function clean(wanted) {
     else if (CHOICES[name] && Object.hasOwn(CHOICES[name], value)) settings[name] = value;
     else if (RANGES[name] && Number.isFinite(Number(value))) settings[name] = nearest(RANGES[name], Number(value));
   }
+  if (settings.data === "drawn" && !settings.points.length) settings.points = HEART;
   return settings;
 }
 

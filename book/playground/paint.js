@@ -28,7 +28,7 @@ const heat = typeof document === "undefined" ? null : document.createElement("ca
 // One colour, the more opaque the larger the share (0 to 1) that `shareOf` gives a value.
 function paintHeat({ pen, width }, values, colour, shareOf) {
   heat.width = heat.height = GRID;
-  const small = heat.getContext("2d");
+  const small = heat.getContext("2d", { willReadFrequently: true });
   small.fillStyle = colour;
   small.fillRect(0, 0, GRID, GRID);
   const image = small.getImageData(0, 0, GRID, GRID);
@@ -86,11 +86,11 @@ export function paintGame(canvas, { values, real, generated }, colours) {
   sheet.pen.globalAlpha = 1;
 }
 
-// The darker the larger, up to a norm of 2; the line is where the norm is 1.
+// The stronger the larger, without an end to it; the line is where the norm is 1.
 export function paintNorms(canvas, { norms, generated }, colours) {
   const sheet = openCanvas(canvas);
   if (!sheet) return;
-  paintHeat(sheet, norms, colours.gradient, (norm) => 0.42 * norm);
+  paintHeat(sheet, norms, colours.gradient, (norm) => (0.8 * norm) / (norm + 1));
   paintLine(sheet, norms, 1, colours.paper, 4.5);
   paintLine(sheet, norms, 1, colours.ink, 2);
   sheet.pen.globalAlpha = 0.35;
@@ -119,7 +119,9 @@ const TOP = 6;
 const short = (number) => {
   if (number === 0) return "0";
   const size = Math.abs(number);
-  return size >= 1000 || size < 0.01 ? number.toExponential(0).replace("e+", "e") : String(Number(number.toPrecision(2)));
+  const plain = size < 1000 && size >= 0.01;
+  const words = plain ? String(Number(number.toPrecision(2))) : number.toExponential(0).replace("e+", "e");
+  return words.replaceAll("-", "−");
 };
 
 // Curves over steps. `lines`: [{ values, colour, dash }]; `log` draws decades.

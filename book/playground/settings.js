@@ -56,8 +56,45 @@ export const DEFAULTS = {
   seed: 0,
 };
 
+// What each says was seen with seeds 0 and 1.
 export const PRESETS = [
-  { name: "healthy", says: "Wasserstein loss with a gradient penalty: the norm settles near 1 and the modes fill.", settings: {} },
+  {
+    name: "a healthy run",
+    says: "Wasserstein loss with a gradient penalty. The slope settles around 1 between the two clouds, and the modes fill one after another.",
+    settings: {},
+  },
+  {
+    before: "Break it:",
+    name: "vanishing gradient",
+    says: "The saturating loss against a critic that learns fast. The critic is soon sure of everything, the generator's gradient falls by a factor of a million and more, and its samples stay where they are.",
+    settings: { loss: "minimax", constraint: "none", lrCritic: 0.01, lrGenerator: 0.0001 },
+  },
+  {
+    name: "mode collapse",
+    says: "One critic step for each step of a fast generator, and no constraint. The generator runs after the critic with all its samples together, from one place to the next.",
+    settings: { loss: "non_saturating", constraint: "none", criticSteps: 1, lrGenerator: 0.003 },
+  },
+  {
+    name: "clipping too tight",
+    says: "Weights clipped to 0.01. The critic is almost flat, its slope is about a thousandth, and what is left of its shape is too simple to tell eight modes apart.",
+    settings: { constraint: "clip", clip: 0.01 },
+  },
+  {
+    name: "λ too small",
+    says: "The penalty weighs next to nothing. Modes are found, but the slope climbs to a hundred, and the critic's loss estimates no distance any more.",
+    settings: { weight: 0.001 },
+  },
+  {
+    name: "exploding step",
+    says: "Plain gradient steps of 0.1 on a penalty of weight 10. Each step is larger than the one before; after a few the loss is no longer a number, and the run stops.",
+    settings: { optimizer: "sgd", weight: 10, lrCritic: 0.1, lrGenerator: 0.1, criticSteps: 1 },
+  },
+  {
+    before: "Mend it:",
+    name: "the same with norms scaled",
+    says: "The exploding step with a threshold of 1 on the norm of the parameters' gradient. It goes on. It does not learn well: scaling keeps a run alive, it does not choose the step for you.",
+    settings: { optimizer: "sgd", weight: 10, lrCritic: 0.1, lrGenerator: 0.1, criticSteps: 1, threshold: 1 },
+  },
 ];
 
 // Settings that can change while a run goes on; the others start it anew.

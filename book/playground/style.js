@@ -53,6 +53,8 @@ export const STYLE = `
 .pg-views { display: grid; gap: 1.4rem; grid-template-columns: minmax(0, 1fr); }
 .pg-pictures { display: grid; gap: 1rem 1.2rem; grid-template-columns: minmax(0, 1fr); }
 .pg p.pg-status { font-variant-numeric: tabular-nums; font-weight: 600; margin-bottom: 0.5rem; min-height: 1.4em; }
+.pg-name { background: var(--pg-ink); border-radius: 4px; color: var(--pg-paper); display: none; margin-right: 0.6rem; padding: 0 0.5rem; }
+.pg-two .pg-name { display: inline-block; }
 .pg p.pg-diverged { color: var(--pg-generated); }
 .pg-picture { margin: 0 !important; min-width: 0; }
 .pg figure.pg-picture figcaption {

@@ -26,7 +26,7 @@ export function mount(root, { settings = {}, linked = false, address }) {
   const button = (words, onclick, more = {}) => make("button", { type: "button", onclick, ...more }, words);
   const play = button("", () => setPlaying(!playing), { class: "pg-main", "data-do": "play" });
   const once = button("One step", stepOnce, { "data-do": "step" });
-  const restart = button("Start again", () => runs.forEach(start), { "data-do": "restart" });
+  const restart = button("Start again", restartAll, { "data-do": "restart" });
   const paceId = freshId();
   const paces = make("select", { id: paceId, onchange: () => setPace(Number(paces.value)) });
   paces.append(...PACES.map(({ pace, words }) => make("option", { value: pace }, words)));
@@ -54,7 +54,7 @@ export function mount(root, { settings = {}, linked = false, address }) {
 
   root.replaceChildren(
     make("div", { class: "pg-bar" }, play, once, restart, make("label", { for: paceId, class: "pg-hidden" }, "Speed"), paces, compare, share, speed),
-    make("div", { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" }, ...presets),
+    make("div", { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" }, ...PRESETS.flatMap(({ before }, i) => (before ? [before, presets[i]] : [presets[i]]))),
     said,
     make("div", { class: "pg-body" }, views, panel),
   );
@@ -63,7 +63,7 @@ export function mount(root, { settings = {}, linked = false, address }) {
   // --- runs
 
   function createRun(wanted, index) {
-    const run = { settings: wanted, marked: wanted };
+    const run = { settings: wanted };
     run.view = createView(`Run ${LETTERS[index]}`, (points) => {
       changeRun(run, { points });
       schedule();
@@ -126,8 +126,8 @@ export function mount(root, { settings = {}, linked = false, address }) {
     runs[turned].settings = clean({ points, ...preset.settings });
     controls.show(runs[turned].settings);
     presets.forEach((other) => other.setAttribute("aria-pressed", String(other.dataset.preset === preset.name)));
-    setPlaying(true);
     start(runs[turned]);
+    setPlaying(true);
     say(preset.says);
     remember();
   }
@@ -137,12 +137,21 @@ export function mount(root, { settings = {}, linked = false, address }) {
   function setPlaying(on) {
     playing = on;
     play.textContent = on ? "Pause" : "Play";
-    for (const run of runs) run.runner.send({ type: on ? "play" : "pause" });
+    for (const run of runs) {
+      // What has left the numbers can only begin anew.
+      if (on && run.view.latest()?.diverged) start(run);
+      else run.runner.send({ type: on ? "play" : "pause" });
+    }
   }
 
   function stepOnce() {
     setPlaying(false);
     for (const run of runs) run.runner.send({ type: "once" });
+  }
+
+  function restartAll() {
+    setPlaying(true);
+    runs.forEach(start);
   }
 
   function setPace(next) {

@@ -1,17 +1,18 @@
 // The pictures of one run: the game, the norm of the critic's input gradient, losses, norms of parameter gradients.
 
+import { CENTERS } from "./data.js";
+import { PENALTIES } from "./engine.js";
 import { range } from "./contours.js";
 import { make } from "./elements.js";
 import { fromCanvas, paintCurves, paintGame, paintNorms, paintPencil } from "./paint.js";
-import { CENTERS } from "./data.js";
 
 const MOST_ROWS = 800;
 const DASHED = [5, 4];
 
-const brief = (number) => Number(number.toPrecision(2)).toString();
+const brief = (number) => Number(number.toPrecision(2)).toString().replace("-", "−");
 
 function key(...entries) {
-  const items = entries.map(([kind, words]) => make("span", { class: `pg-key pg-key-${kind}` }, words));
+  const items = entries.map(([kind, words]) => make("span", { class: `pg-key pg-key-${kind}`, "data-key": words }, words));
   return make("p", { class: "pg-keys" }, ...items);
 }
 
@@ -23,8 +24,8 @@ function picture(title, canvas, ...below) {
 export function createView(name, onDraw) {
   const canvas = (shape) => make("canvas", { class: `pg-${shape}`, role: "img" });
   const [playing, norms, losses, gradients] = [canvas("square"), canvas("square"), canvas("wide"), canvas("wide")];
-  const gameRange = make("span");
-  const status = make("p", { class: "pg-status" });
+  const [gameRange, normRange] = [make("span"), make("span")];
+  const status = make("span");
   const clear = make("button", { type: "button", onclick: () => draw([]) }, "Clear the drawing");
   const drawing = make(
     "p",
@@ -35,20 +36,20 @@ export function createView(name, onDraw) {
   const element = make(
     "section",
     { class: "pg-view", "aria-label": name },
-    status,
+    make("p", { class: "pg-status" }, make("span", { class: "pg-name" }, name), status),
     make(
       "div",
       { class: "pg-pictures" },
       picture(
         make("span", {}, "Samples, and the critic’s value ", gameRange),
         playing,
-        key(["real", "real"], ["generated", "generated"], ["critic", "critic’s value, darker is higher"]),
+        key(["real", "real"], ["generated", "generated"], ["critic", "critic’s value, stronger is higher"]),
         drawing,
       ),
       picture(
-        "Norm of the critic’s input gradient, ‖∇ₓf‖",
+        make("span", {}, "Norm of its input gradient, ‖∇ₓf‖ ", normRange),
         norms,
-        key(["gradient", "darker is steeper"], ["one", "where it is 1"]),
+        key(["gradient", "stronger is steeper"], ["one", "where it is 1"]),
       ),
       picture("Losses", losses, key(["critic", "critic"], ["generated", "generator"], ["gradient", "penalty"])),
       picture(
@@ -78,27 +79,29 @@ export function createView(name, onDraw) {
   }
 
   function sentence() {
-    const { step, modes, diverged, norms: slopes } = latest;
+    const { step, modes, diverged } = latest;
     const parts = [`step ${step}`];
     if (modes && CENTERS[settings.data]) parts.push(`${modes.found} of ${modes.of} modes found`);
-    parts.push(`‖∇ₓf‖ between ${range(slopes).map(brief).join(" and ")}`);
     if (diverged) parts.push("stopped: the loss or its gradient is no longer a number");
     return parts.join(" · ");
   }
 
   function paint(colours) {
     if (!latest) return;
-    const [low, high] = range(latest.values).map(brief);
-    gameRange.textContent = `(${low} to ${high})`;
+    const words = (values) => `(${range(values).map(brief).join(" to ")})`;
+    gameRange.textContent = words(latest.values);
+    normRange.textContent = words(latest.norms);
     status.textContent = sentence();
-    status.classList.toggle("pg-diverged", latest.diverged);
+    status.parentElement.classList.toggle("pg-diverged", latest.diverged);
     paintGame(playing, latest, colours);
     if (!drawing.hidden) paintPencil(playing, pencil, colours);
     paintNorms(norms, latest, colours);
     const column = (at) => rows.map((row) => row[at]);
     const steps = column(0);
     const line = (at, colour, dash = []) => ({ values: column(at), colour: colours[colour], dash });
-    const penalised = settings.constraint !== "none" && settings.constraint !== "clip";
+    const penalised = settings.constraint in PENALTIES;
+    element.querySelector('[data-key="penalty"]').hidden = !penalised;
+    element.querySelector(".pg-key-after").hidden = !settings.threshold;
     paintCurves(
       losses,
       steps,
@@ -115,7 +118,7 @@ export function createView(name, onDraw) {
       colours,
     );
     describe(playing, `${name}: real and generated samples over the critic's value, ${sentence()}`);
-    describe(norms, `${name}: map of the norm of the critic's input gradient, ${sentence()}`);
+    describe(norms, `${name}: map of the norm of the critic's input gradient, ${words(latest.norms)}, ${sentence()}`);
     const last = rows.at(-1);
     const numbers = last ? last.slice(1).map(brief) : [];
     describe(losses, `${name}: losses over ${latest.step} steps. Critic ${numbers[0]}, generator ${numbers[2]}.`);

@@ -50,6 +50,8 @@ def bundle() -> str:
     if twice:
         raise ValueError(f"two modules declare {', '.join(twice)}")
     content = "\n".join(map(module, modules))
+    if "</script" in content:
+        raise ValueError("the script must be able to stand inside a page")
     return f'{HEAD}(function livingPage() {{\n"use strict";\n{content}\n}})();\n'
 
 
