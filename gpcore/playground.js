@@ -644,13 +644,21 @@ least_squares: "least squares",
 constraint: {
 none: "none",
 clip: "weight clipping",
-gp: "penalty (‖∇f‖ − 1)² at interpolates",
-gp_one_sided: "one-sided: only norms above 1",
-gp_zero: "zero-centred: ‖∇f‖² at interpolates",
-r1: "zero-centred: ½ ‖∇f‖² at real samples",
+gp: "gradient penalty",
+gp_one_sided: "gradient penalty, one-sided",
+gp_zero: "gradient penalty, zero-centred",
+r1: "R1: zero-centred, at real samples",
 },
 optimizer: { adam: "Adam", sgd: "SGD" },
 activation: { leaky_relu: "LeakyReLU", relu: "ReLU", tanh: "tanh" },
+};
+const FORMULAS = {
+none: "The critic may be as steep as it likes.",
+clip: "After each step every weight is cut to [−c, c].",
+gp: "λ E (‖∇ₓf‖ − 1)², between real and generated samples",
+gp_one_sided: "λ E max(‖∇ₓf‖ − 1, 0)², between real and generated samples",
+gp_zero: "λ E ‖∇ₓf‖², between real and generated samples",
+r1: "λ/2 E ‖∇ₓf‖², at real samples",
 };
 const RANGES = {
 weight: [0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100],
@@ -713,7 +721,7 @@ settings: { optimizer: "sgd", weight: 10, lrCritic: 0.1, lrGenerator: 0.1, criti
 },
 {
 before: "Mend it:",
-name: "the same with norms scaled",
+name: "scale the norms",
 says: "The exploding step with a threshold of 1 on the norm of the parameters' gradient. It goes on. It does not learn well: scaling keeps a run alive, it does not choose the step for you.",
 settings: { optimizer: "sgd", weight: 10, lrCritic: 0.1, lrGenerator: 0.1, criticSteps: 1, threshold: 1 },
 },
@@ -729,7 +737,6 @@ const t = (2 * Math.PI * i) / 48;
 const y = 13 * Math.cos(t) - 5 * Math.cos(2 * t) - 2 * Math.cos(3 * t) - Math.cos(4 * t);
 return [1.6 * Math.sin(t) ** 3, y / 10];
 });
-const PENALISED = ["gp", "gp_one_sided", "gp_zero", "r1"];
 const GROUPS = [
 ["The game", [
 { name: "data", label: "Real samples" },
@@ -737,7 +744,7 @@ const GROUPS = [
 ]],
 ["The critic's slope", [
 { name: "constraint", label: "Constraint" },
-{ name: "weight", label: "Weight λ", when: (s) => PENALISED.includes(s.constraint) },
+{ name: "weight", label: "Weight λ", when: (s) => s.constraint in PENALTIES },
 { name: "clip", label: "Clipping bound c", when: (s) => s.constraint === "clip" },
 ]],
 ["The parameters' gradients", [
@@ -786,10 +793,12 @@ return { row: make("div", { class: "pg-row" }, make("label", { for: id }, contro
 }
 function createControls(onChange) {
 const shown = [];
+const formula = make("p", { class: "pg-formula" });
 const groups = GROUPS.map(([title, controls]) => {
 const rows = controls.map((control) => {
 const { row, show } = (CHOICES[control.name] ? choice : slider)(control, freshId(), onChange);
 shown.push({ control, row, show });
+if (control.name === "constraint") row.append(formula);
 return row;
 });
 return make("fieldset", {}, make("legend", {}, title), ...rows);
@@ -797,6 +806,7 @@ return make("fieldset", {}, make("legend", {}, title), ...rows);
 return {
 element: make("div", { class: "pg-controls" }, ...groups),
 show(settings) {
+formula.textContent = FORMULAS[settings.constraint];
 for (const { control, row, show } of shown) {
 show(settings[control.name]);
 row.hidden = control.when ? !control.when(settings) : false;
@@ -991,7 +1001,7 @@ if (mark) [low, high] = [Math.min(low, scaled(mark)), Math.max(high, scaled(mark
 if (log) [low, high] = [Math.floor(low), Math.max(Math.ceil(high), Math.floor(low) + 1)];
 const margin = log ? 0 : 0.05 * (high - low || 1);
 [low, high] = [low - margin, high + margin];
-const last = Math.max(steps.at(-1) ?? 1, 10);
+const last = Math.max(steps.at(-1) ?? 1, 2);
 const x = (step) => LEFT + (step / last) * (width - LEFT - 4);
 const y = (value) => TOP + ((high - scaled(value)) / (high - low)) * (height - TOP - BOTTOM);
 pen.font = "11px system-ui, sans-serif";
@@ -1081,6 +1091,7 @@ font: inherit; min-height: 2.2rem; padding: 0.2rem 0.75rem;
 .pg-bar, .pg-presets { align-items: center; display: flex; flex-wrap: wrap; gap: 0.45rem; }
 .pg-presets { margin-top: 0.6rem; }
 .pg .pg-preset { border-radius: 99px; font-size: 0.88em; min-height: 1.9rem; }
+.pg-together { align-items: center; display: inline-flex; gap: 0.45rem; }
 .pg-speed { color: var(--pg-muted); font-variant-numeric: tabular-nums; margin-left: auto; }
 .pg p.pg-said { border-left: 4px solid var(--pg-real); margin: 0.7rem 0 0; overflow-wrap: anywhere; padding: 0.1rem 0 0.1rem 0.7rem; }
 .pg p.pg-said:empty { display: none; }
@@ -1091,11 +1102,10 @@ font: inherit; min-height: 2.2rem; padding: 0.2rem 0.75rem;
 .pg-name { background: var(--pg-ink); border-radius: 4px; color: var(--pg-paper); display: none; margin-right: 0.6rem; padding: 0 0.5rem; }
 .pg-two .pg-name { display: inline-block; }
 .pg p.pg-diverged { color: var(--pg-generated); }
-.pg-picture { margin: 0 !important; min-width: 0; }
+.pg figure.pg-picture { margin: 0; min-width: 0; padding: 0; text-align: left; width: auto; }
 .pg figure.pg-picture figcaption {
-color: var(--pg-ink); font-size: 0.95em; font-weight: 600; margin: 0 0 0.35rem; max-width: none;
+color: var(--pg-ink); font-size: 0.95em; font-weight: 600; margin: 0 0 0.35rem; max-width: none; padding: 0; text-align: left;
 }
-.pg-picture figcaption span span { color: var(--pg-muted); font-weight: 400; }
 .pg canvas { display: block; width: 100%; }
 .pg-square { aspect-ratio: 1; border: 1px solid var(--pg-line); border-radius: 6px; }
 .pg-wide { height: 11rem; }
@@ -1111,11 +1121,11 @@ color: var(--pg-ink); font-size: 0.95em; font-weight: 600; margin: 0 0 0.35rem; 
 .pg-key-after::before { background: repeating-linear-gradient(90deg, var(--pg-neutral) 0 5px, transparent 5px 9px); }
 .pg-picture:first-child .pg-key-generated::before { border-radius: 50%; height: 8px; width: 8px; }
 .pg-key-real::before { background: none; border: 2px solid var(--pg-real); border-radius: 50%; height: 10px; width: 10px; }
-.pg-picture:first-child .pg-key-critic::before, .pg-picture:nth-child(2) .pg-key-gradient::before {
-background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px solid var(--pg-line); height: 10px; width: 2rem;
+.pg-key:is(.pg-key-value, .pg-key-slope)::before {
+background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px solid var(--pg-line); height: 10px; width: 2.6rem;
 }
-.pg-key-critic { --swatch: var(--pg-critic); }
-.pg-key-gradient { --swatch: var(--pg-gradient); }
+.pg-key-value { --swatch: var(--pg-critic); }
+.pg-key-slope { --swatch: var(--pg-gradient); }
 .pg-panel > summary { cursor: pointer; font-weight: 600; padding: 0.3rem 0; }
 .pg fieldset { border: 0; border-top: 1px solid var(--pg-line); margin: 0; min-width: 0; padding: 0.5rem 0 0.7rem; }
 .pg legend { color: var(--pg-muted); float: none; font-size: 0.88em; font-weight: 600; margin: 0; padding: 0 0.5rem 0 0; width: auto; }
@@ -1124,6 +1134,7 @@ background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px soli
 .pg-row output { color: var(--pg-ink); display: inline; font-variant-numeric: tabular-nums; font-weight: 600; padding: 0; }
 .pg-row select, .pg-row input { width: 100%; }
 .pg-row input { accent-color: var(--pg-real); display: block; height: 1.5rem; margin: 0; }
+.pg p.pg-formula { color: var(--pg-muted); font-size: 0.92em; margin-top: 0.3rem; }
 .pg-turns label { font-weight: 600; margin: 0 1.2rem 0 0.35rem; }
 .pg-turns input { accent-color: var(--pg-real); }
 @container (min-width: 34rem) {
@@ -1134,6 +1145,8 @@ background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px soli
 }
 @container (min-width: 54rem) {
 .pg-body { grid-template-columns: minmax(0, 1fr) 15.5rem; }
+.pg-panel { grid-column: 2; }
+.pg-views { grid-column: 1; grid-row: 1; }
 .pg-controls { display: block; }
 }
 @media print { .pg-bar, .pg-presets, .pg-panel { display: none; } }
@@ -1151,7 +1164,6 @@ return make("figure", { class: "pg-picture" }, make("figcaption", {}, title), ca
 function createView(name, onDraw) {
 const canvas = (shape) => make("canvas", { class: `pg-${shape}`, role: "img" });
 const [playing, norms, losses, gradients] = [canvas("square"), canvas("square"), canvas("wide"), canvas("wide")];
-const [gameRange, normRange] = [make("span"), make("span")];
 const status = make("span");
 const clear = make("button", { type: "button", onclick: () => draw([]) }, "Clear the drawing");
 const drawing = make(
@@ -1168,15 +1180,15 @@ make(
 "div",
 { class: "pg-pictures" },
 picture(
-make("span", {}, "Samples, and the critic’s value ", gameRange),
+"Samples on the critic’s value f",
 playing,
-key(["real", "real"], ["generated", "generated"], ["critic", "critic’s value, stronger is higher"]),
+key(["real", "real"], ["generated", "generated"], ["value", "f"]),
 drawing,
 ),
 picture(
-make("span", {}, "Norm of its input gradient, ‖∇ₓf‖ ", normRange),
+"The critic’s slope ‖∇ₓf‖",
 norms,
-key(["gradient", "stronger is steeper"], ["one", "where it is 1"]),
+key(["slope", "‖∇ₓf‖"], ["one", "where it is 1"]),
 ),
 picture("Losses", losses, key(["critic", "critic"], ["generated", "generator"], ["gradient", "penalty"])),
 picture(
@@ -1199,20 +1211,23 @@ while (rows.length > MOST_ROWS) {
 stride *= 2;
 rows = rows.filter(([step]) => step % stride === 0 || step === 1);
 }
-latest = snapshot;
+const whole = [snapshot.values, snapshot.norms].every((field) => field.every(Number.isFinite));
+const { values, norms, generated, modes } = whole || !latest ? snapshot : latest;
+latest = { ...snapshot, values, norms, generated, modes, whole };
 }
 function sentence() {
-const { step, modes, diverged } = latest;
+const { step, modes, diverged, whole } = latest;
 const parts = [`step ${step}`];
-if (modes && CENTERS[settings.data]) parts.push(`${modes.found} of ${modes.of} modes found`);
+if (whole && modes && CENTERS[settings.data]) parts.push(`${modes.found} of ${modes.of} modes found`);
 if (diverged) parts.push("stopped: the loss or its gradient is no longer a number");
+if (!whole) parts.push("the upper pictures are from before");
 return parts.join(" · ");
 }
 function paint(colours) {
 if (!latest) return;
-const words = (values) => `(${range(values).map(brief).join(" to ")})`;
-gameRange.textContent = words(latest.values);
-normRange.textContent = words(latest.norms);
+const words = (values) => `from ${range(values).map(brief).join(" to ")}`;
+element.querySelector(".pg-key-value").textContent = `f ${words(latest.values)}`;
+element.querySelector(".pg-key-slope").textContent = `‖∇ₓf‖ ${words(latest.norms)}`;
 status.textContent = sentence();
 status.parentElement.classList.toggle("pg-diverged", latest.diverged);
 paintGame(playing, latest, colours);
@@ -1315,6 +1330,7 @@ const said = make("p", { class: "pg-said", role: "status" });
 const presets = PRESETS.map((preset) =>
 button(preset.name, () => usePreset(preset), { class: "pg-preset", "data-preset": preset.name, "aria-pressed": "false" }),
 );
+const withWord = (chip, i) => make("span", { class: "pg-together" }, PRESETS[i].before ?? "", chip);
 const controls = createControls(changeSetting);
 const turns = make("fieldset", { class: "pg-turns", hidden: true }, make("legend", {}, "The settings below are those of"));
 const radios = LETTERS.map((letter, run) => {
@@ -1325,12 +1341,12 @@ return radio;
 });
 const views = make("div", { class: "pg-views" });
 const panel = make("details", { class: "pg-panel" }, make("summary", {}, "Settings"), turns, controls.element);
-panel.open = root.clientWidth > 720;
+panel.open = root.clientWidth >= 54 * parseFloat(getComputedStyle(document.documentElement).fontSize);
 root.replaceChildren(
 make("div", { class: "pg-bar" }, play, once, restart, make("label", { for: paceId, class: "pg-hidden" }, "Speed"), paces, compare, share, speed),
-make("div", { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" }, ...PRESETS.flatMap(({ before }, i) => (before ? [before, presets[i]] : [presets[i]]))),
+make("div", { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" }, ...presets.map(withWord)),
 said,
-make("div", { class: "pg-body" }, views, panel),
+make("div", { class: "pg-body" }, panel, views),
 );
 root.classList.add("pg");
 function createRun(wanted, index) {
@@ -1400,7 +1416,7 @@ playing = on;
 play.textContent = on ? "Pause" : "Play";
 for (const run of runs) {
 if (on && run.view.latest()?.diverged) start(run);
-else run.runner.send({ type: on ? "play" : "pause" });
+run.runner.send({ type: on ? "play" : "pause" });
 }
 }
 function stepOnce() {
@@ -1408,8 +1424,9 @@ setPlaying(false);
 for (const run of runs) run.runner.send({ type: "once" });
 }
 function restartAll() {
-setPlaying(true);
+const ended = runs.some((run) => run.view.latest()?.diverged);
 runs.forEach(start);
+if (ended) setPlaying(true);
 }
 function setPace(next) {
 pace = next;

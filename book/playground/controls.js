@@ -1,9 +1,9 @@
 // The panel of settings: every control is a native one with a label of its own.
 
+import { PENALTIES } from "./engine.js";
 import { freshId, make } from "./elements.js";
-import { CHOICES, RANGES } from "./settings.js";
+import { CHOICES, FORMULAS, RANGES } from "./settings.js";
 
-const PENALISED = ["gp", "gp_one_sided", "gp_zero", "r1"];
 
 // In groups; `when` hides a control that says nothing under the other settings.
 const GROUPS = [
@@ -13,7 +13,7 @@ const GROUPS = [
   ]],
   ["The critic's slope", [
     { name: "constraint", label: "Constraint" },
-    { name: "weight", label: "Weight λ", when: (s) => PENALISED.includes(s.constraint) },
+    { name: "weight", label: "Weight λ", when: (s) => s.constraint in PENALTIES },
     { name: "clip", label: "Clipping bound c", when: (s) => s.constraint === "clip" },
   ]],
   ["The parameters' gradients", [
@@ -28,7 +28,7 @@ const GROUPS = [
     { name: "batch", label: "Batch" },
     { name: "seed", label: "Seed" },
   ]],
-]; // prettier-ignore
+];
 
 function choice(control, id, onChange) {
   const options = Object.entries(CHOICES[control.name]).map(([value, words]) => make("option", { value }, words));
@@ -65,10 +65,12 @@ function slider(control, id, onChange) {
 
 export function createControls(onChange) {
   const shown = [];
+  const formula = make("p", { class: "pg-formula" });
   const groups = GROUPS.map(([title, controls]) => {
     const rows = controls.map((control) => {
       const { row, show } = (CHOICES[control.name] ? choice : slider)(control, freshId(), onChange);
       shown.push({ control, row, show });
+      if (control.name === "constraint") row.append(formula);
       return row;
     });
     return make("fieldset", {}, make("legend", {}, title), ...rows);
@@ -76,6 +78,7 @@ export function createControls(onChange) {
   return {
     element: make("div", { class: "pg-controls" }, ...groups),
     show(settings) {
+      formula.textContent = FORMULAS[settings.constraint];
       for (const { control, row, show } of shown) {
         show(settings[control.name]);
         row.hidden = control.when ? !control.when(settings) : false;

@@ -138,7 +138,7 @@ export function paintCurves(canvas, steps, lines, { log, mark }, colours) {
   const margin = log ? 0 : 0.05 * (high - low || 1);
   [low, high] = [low - margin, high + margin];
 
-  const last = Math.max(steps.at(-1) ?? 1, 10);
+  const last = Math.max(steps.at(-1) ?? 1, 2);
   const x = (step) => LEFT + (step / last) * (width - LEFT - 4);
   const y = (value) => TOP + ((high - scaled(value)) / (high - low)) * (height - TOP - BOTTOM);
 

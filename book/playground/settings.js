@@ -17,13 +17,23 @@ export const CHOICES = {
   constraint: {
     none: "none",
     clip: "weight clipping",
-    gp: "penalty (‖∇f‖ − 1)² at interpolates",
-    gp_one_sided: "one-sided: only norms above 1",
-    gp_zero: "zero-centred: ‖∇f‖² at interpolates",
-    r1: "zero-centred: ½ ‖∇f‖² at real samples",
+    gp: "gradient penalty",
+    gp_one_sided: "gradient penalty, one-sided",
+    gp_zero: "gradient penalty, zero-centred",
+    r1: "R1: zero-centred, at real samples",
   },
   optimizer: { adam: "Adam", sgd: "SGD" },
   activation: { leaky_relu: "LeakyReLU", relu: "ReLU", tanh: "tanh" },
+};
+
+// What a constraint does, under its name.
+export const FORMULAS = {
+  none: "The critic may be as steep as it likes.",
+  clip: "After each step every weight is cut to [−c, c].",
+  gp: "λ E (‖∇ₓf‖ − 1)², between real and generated samples",
+  gp_one_sided: "λ E max(‖∇ₓf‖ − 1, 0)², between real and generated samples",
+  gp_zero: "λ E ‖∇ₓf‖², between real and generated samples",
+  r1: "λ/2 E ‖∇ₓf‖², at real samples",
 };
 
 // Sliders move along these; a threshold of 0 is none.
@@ -91,7 +101,7 @@ export const PRESETS = [
   },
   {
     before: "Mend it:",
-    name: "the same with norms scaled",
+    name: "scale the norms",
     says: "The exploding step with a threshold of 1 on the norm of the parameters' gradient. It goes on. It does not learn well: scaling keeps a run alive, it does not choose the step for you.",
     settings: { optimizer: "sgd", weight: 10, lrCritic: 0.1, lrGenerator: 0.1, criticSteps: 1, threshold: 1 },
   },

@@ -45,6 +45,7 @@ export const STYLE = `
 .pg-bar, .pg-presets { align-items: center; display: flex; flex-wrap: wrap; gap: 0.45rem; }
 .pg-presets { margin-top: 0.6rem; }
 .pg .pg-preset { border-radius: 99px; font-size: 0.88em; min-height: 1.9rem; }
+.pg-together { align-items: center; display: inline-flex; gap: 0.45rem; }
 .pg-speed { color: var(--pg-muted); font-variant-numeric: tabular-nums; margin-left: auto; }
 .pg p.pg-said { border-left: 4px solid var(--pg-real); margin: 0.7rem 0 0; overflow-wrap: anywhere; padding: 0.1rem 0 0.1rem 0.7rem; }
 .pg p.pg-said:empty { display: none; }
@@ -56,11 +57,10 @@ export const STYLE = `
 .pg-name { background: var(--pg-ink); border-radius: 4px; color: var(--pg-paper); display: none; margin-right: 0.6rem; padding: 0 0.5rem; }
 .pg-two .pg-name { display: inline-block; }
 .pg p.pg-diverged { color: var(--pg-generated); }
-.pg-picture { margin: 0 !important; min-width: 0; }
+.pg figure.pg-picture { margin: 0; min-width: 0; padding: 0; text-align: left; width: auto; }
 .pg figure.pg-picture figcaption {
-  color: var(--pg-ink); font-size: 0.95em; font-weight: 600; margin: 0 0 0.35rem; max-width: none;
+  color: var(--pg-ink); font-size: 0.95em; font-weight: 600; margin: 0 0 0.35rem; max-width: none; padding: 0; text-align: left;
 }
-.pg-picture figcaption span span { color: var(--pg-muted); font-weight: 400; }
 .pg canvas { display: block; width: 100%; }
 .pg-square { aspect-ratio: 1; border: 1px solid var(--pg-line); border-radius: 6px; }
 .pg-wide { height: 11rem; }
@@ -77,11 +77,11 @@ export const STYLE = `
 .pg-key-after::before { background: repeating-linear-gradient(90deg, var(--pg-neutral) 0 5px, transparent 5px 9px); }
 .pg-picture:first-child .pg-key-generated::before { border-radius: 50%; height: 8px; width: 8px; }
 .pg-key-real::before { background: none; border: 2px solid var(--pg-real); border-radius: 50%; height: 10px; width: 10px; }
-.pg-picture:first-child .pg-key-critic::before, .pg-picture:nth-child(2) .pg-key-gradient::before {
-  background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px solid var(--pg-line); height: 10px; width: 2rem;
+.pg-key:is(.pg-key-value, .pg-key-slope)::before {
+  background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px solid var(--pg-line); height: 10px; width: 2.6rem;
 }
-.pg-key-critic { --swatch: var(--pg-critic); }
-.pg-key-gradient { --swatch: var(--pg-gradient); }
+.pg-key-value { --swatch: var(--pg-critic); }
+.pg-key-slope { --swatch: var(--pg-gradient); }
 
 .pg-panel > summary { cursor: pointer; font-weight: 600; padding: 0.3rem 0; }
 .pg fieldset { border: 0; border-top: 1px solid var(--pg-line); margin: 0; min-width: 0; padding: 0.5rem 0 0.7rem; }
@@ -91,6 +91,7 @@ export const STYLE = `
 .pg-row output { color: var(--pg-ink); display: inline; font-variant-numeric: tabular-nums; font-weight: 600; padding: 0; }
 .pg-row select, .pg-row input { width: 100%; }
 .pg-row input { accent-color: var(--pg-real); display: block; height: 1.5rem; margin: 0; }
+.pg p.pg-formula { color: var(--pg-muted); font-size: 0.92em; margin-top: 0.3rem; }
 .pg-turns label { font-weight: 600; margin: 0 1.2rem 0 0.35rem; }
 .pg-turns input { accent-color: var(--pg-real); }
 
@@ -102,6 +103,8 @@ export const STYLE = `
 }
 @container (min-width: 54rem) {
   .pg-body { grid-template-columns: minmax(0, 1fr) 15.5rem; }
+  .pg-panel { grid-column: 2; }
+  .pg-views { grid-column: 1; grid-row: 1; }
   .pg-controls { display: block; }
 }
 @media print { .pg-bar, .pg-presets, .pg-panel { display: none; } }

@@ -40,6 +40,7 @@ export function mount(root, { settings = {}, linked = false, address }) {
   const presets = PRESETS.map((preset) =>
     button(preset.name, () => usePreset(preset), { class: "pg-preset", "data-preset": preset.name, "aria-pressed": "false" }),
   );
+  const withWord = (chip, i) => make("span", { class: "pg-together" }, PRESETS[i].before ?? "", chip);
   const controls = createControls(changeSetting);
   const turns = make("fieldset", { class: "pg-turns", hidden: true }, make("legend", {}, "The settings below are those of"));
   const radios = LETTERS.map((letter, run) => {
@@ -50,13 +51,14 @@ export function mount(root, { settings = {}, linked = false, address }) {
   });
   const views = make("div", { class: "pg-views" });
   const panel = make("details", { class: "pg-panel" }, make("summary", {}, "Settings"), turns, controls.element);
-  panel.open = root.clientWidth > 720;
+  // Open where it has a column of its own; elsewhere the pictures come first.
+  panel.open = root.clientWidth >= 54 * parseFloat(getComputedStyle(document.documentElement).fontSize);
 
   root.replaceChildren(
     make("div", { class: "pg-bar" }, play, once, restart, make("label", { for: paceId, class: "pg-hidden" }, "Speed"), paces, compare, share, speed),
-    make("div", { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" }, ...PRESETS.flatMap(({ before }, i) => (before ? [before, presets[i]] : [presets[i]]))),
+    make("div", { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" }, ...presets.map(withWord)),
     said,
-    make("div", { class: "pg-body" }, views, panel),
+    make("div", { class: "pg-body" }, panel, views),
   );
   root.classList.add("pg");
 
@@ -140,7 +142,7 @@ export function mount(root, { settings = {}, linked = false, address }) {
     for (const run of runs) {
       // What has left the numbers can only begin anew.
       if (on && run.view.latest()?.diverged) start(run);
-      else run.runner.send({ type: on ? "play" : "pause" });
+      run.runner.send({ type: on ? "play" : "pause" });
     }
   }
 
@@ -149,9 +151,11 @@ export function mount(root, { settings = {}, linked = false, address }) {
     for (const run of runs) run.runner.send({ type: "once" });
   }
 
+  // What was paused stays paused, at step 0; what has left the numbers plays.
   function restartAll() {
-    setPlaying(true);
+    const ended = runs.some((run) => run.view.latest()?.diverged);
     runs.forEach(start);
+    if (ended) setPlaying(true);
   }
 
   function setPace(next) {

@@ -24,7 +24,6 @@ function picture(title, canvas, ...below) {
 export function createView(name, onDraw) {
   const canvas = (shape) => make("canvas", { class: `pg-${shape}`, role: "img" });
   const [playing, norms, losses, gradients] = [canvas("square"), canvas("square"), canvas("wide"), canvas("wide")];
-  const [gameRange, normRange] = [make("span"), make("span")];
   const status = make("span");
   const clear = make("button", { type: "button", onclick: () => draw([]) }, "Clear the drawing");
   const drawing = make(
@@ -41,15 +40,15 @@ export function createView(name, onDraw) {
       "div",
       { class: "pg-pictures" },
       picture(
-        make("span", {}, "Samples, and the critic’s value ", gameRange),
+        "Samples on the critic’s value f",
         playing,
-        key(["real", "real"], ["generated", "generated"], ["critic", "critic’s value, stronger is higher"]),
+        key(["real", "real"], ["generated", "generated"], ["value", "f"]),
         drawing,
       ),
       picture(
-        make("span", {}, "Norm of its input gradient, ‖∇ₓf‖ ", normRange),
+        "The critic’s slope ‖∇ₓf‖",
         norms,
-        key(["gradient", "stronger is steeper"], ["one", "where it is 1"]),
+        key(["slope", "‖∇ₓf‖"], ["one", "where it is 1"]),
       ),
       picture("Losses", losses, key(["critic", "critic"], ["generated", "generator"], ["gradient", "penalty"])),
       picture(
@@ -75,22 +74,26 @@ export function createView(name, onDraw) {
       stride *= 2;
       rows = rows.filter(([step]) => step % stride === 0 || step === 1);
     }
-    latest = snapshot;
+    // A run that has left the numbers has nothing to show: its last pictures stay.
+    const whole = [snapshot.values, snapshot.norms].every((field) => field.every(Number.isFinite));
+    const { values, norms, generated, modes } = whole || !latest ? snapshot : latest;
+    latest = { ...snapshot, values, norms, generated, modes, whole };
   }
 
   function sentence() {
-    const { step, modes, diverged } = latest;
+    const { step, modes, diverged, whole } = latest;
     const parts = [`step ${step}`];
-    if (modes && CENTERS[settings.data]) parts.push(`${modes.found} of ${modes.of} modes found`);
+    if (whole && modes && CENTERS[settings.data]) parts.push(`${modes.found} of ${modes.of} modes found`);
     if (diverged) parts.push("stopped: the loss or its gradient is no longer a number");
+    if (!whole) parts.push("the upper pictures are from before");
     return parts.join(" · ");
   }
 
   function paint(colours) {
     if (!latest) return;
-    const words = (values) => `(${range(values).map(brief).join(" to ")})`;
-    gameRange.textContent = words(latest.values);
-    normRange.textContent = words(latest.norms);
+    const words = (values) => `from ${range(values).map(brief).join(" to ")}`;
+    element.querySelector(".pg-key-value").textContent = `f ${words(latest.values)}`;
+    element.querySelector(".pg-key-slope").textContent = `‖∇ₓf‖ ${words(latest.norms)}`;
     status.textContent = sentence();
     status.parentElement.classList.toggle("pg-diverged", latest.diverged);
     paintGame(playing, latest, colours);

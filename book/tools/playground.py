@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE, TARGET = ROOT / "book" / "playground", ROOT / "gpcore" / "playground.js"
 HEAD = "// Made by book/tools/playground.py from the modules in book/playground, which are written to be read.\n"
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
-TOP_LEVEL = re.compile(r"^(?:async )?(?:function\*?|const|let|class) (?:\{ ([^}]*) \}|\[([^\]]*)\]|(\w+))", re.MULTILINE)
+TOP_LEVEL = re.compile(
+    r"^(?:async )?(?:function\*?|const|let|class) (?:\{ ([^}]*) \}|\[([^\]]*)\]|(\w+))", re.MULTILINE
+)
 
 
 def ordered(name: str) -> list[str]:
@@ -30,7 +32,7 @@ def module(name: str) -> str:
     text = IMPORT.sub("", (SOURCE / name).read_text(encoding="utf-8"))
     if re.search(r"^\s*import\b", text, re.MULTILINE):
         raise ValueError(f"{name} imports in a form that is not known here")
-    lines = (re.sub(r"\s*// prettier-ignore$", "", line).strip() for line in text.splitlines())
+    lines = map(str.strip, text.splitlines())
     kept = [line.removeprefix("export ") for line in lines if line and not line.startswith("//")]
     return "\n".join(kept)
 

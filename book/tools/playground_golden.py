@@ -87,7 +87,10 @@ def one_activation(activation: str, seed: int) -> dict:
     # A few whole steps: norm scaling, the optimiser, clipping.
     for constraint, optimizer_name in (("none", "adam"), ("clip", "adam"), ("gp", "adam"), ("gp", "sgd")):
         critic.load_state_dict(start)
-        make = {"adam": lambda p: torch.optim.Adam(p, RATE, betas=(0.5, 0.9)), "sgd": lambda p: torch.optim.SGD(p, RATE)}
+        make = {
+            "adam": lambda p: torch.optim.Adam(p, RATE, betas=(0.5, 0.9)),
+            "sgd": lambda p: torch.optim.SGD(p, RATE),
+        }
         optimizer = make[optimizer_name](critic.parameters())
         before = []
         for _ in range(STEPS):

@@ -19,7 +19,10 @@ PAGES = 512  # of 64 KiB
 I32, F32, V128 = 0x7F, 0x7D, 0x7B
 ARGUMENTS = ("C", "A", "B", "m", "n", "k", "row_step", "column_step", "add")
 POINTERS = ("i", "j", "p", "b", "c", "width", "a0", "a1", "a2", "a3")
-SCALARS, VECTORS = ("s0", "s1", "s2", "s3", "x", "y"), ("v00", "v01", "v10", "v11", "v20", "v21", "v30", "v31", "u", "w0", "w1")
+SCALARS, VECTORS = (
+    ("s0", "s1", "s2", "s3", "x", "y"),
+    ("v00", "v01", "v10", "v11", "v20", "v21", "v30", "v31", "u", "w0", "w1"),
+)
 INDEX = {name: index for index, name in enumerate(ARGUMENTS + POINTERS + SCALARS + VECTORS)}
 
 ADD, SUB, MUL, LESS_OR_EQUAL = b"\x6a", b"\x6b", b"\x6c", b"\x4c"
@@ -150,7 +153,7 @@ def module() -> bytes:
 
 def text() -> str:
     code = base64.b64encode(module()).decode()
-    return f"// Made by book/tools/playground_kernel.py, which says what it does.\nexport const SIMD = \"{code}\";\n"
+    return f'// Made by book/tools/playground_kernel.py, which says what it does.\nexport const SIMD = "{code}";\n'
 
 
 if __name__ == "__main__":

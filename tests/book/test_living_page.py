@@ -1,0 +1,258 @@
+"""The living page in a real browser: it trains, answers to the keyboard, fits a phone, and needs nothing from outside."""
+
+import pytest
+from test_pages import SIZES, Visit, browser, pytestmark, served  # noqa: F401
+
+PAGE = "book/live.html"
+# What a strict site could send along: no script, image or connection from elsewhere, nothing evaluated. The theme has
+# small scripts inside its pages, so those are allowed.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; worker-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'self'"
+)
+
+
+def step(page) -> int:
+    return int(page.locator("[data-living-page]").get_attribute("data-step") or -1)
+
+
+def wait_for_step(page, n: int) -> None:
+    page.wait_for_function(f"Number(document.querySelector('[data-living-page]').dataset.step) >= {n}", timeout=60_000)
+
+
+def press(page, name: str, key: str = "Enter") -> None:
+    page.locator(f'[data-do="{name}"]').focus()
+    page.keyboard.press(key)
+
+
+def settle(page) -> int:
+    """The step at which a paused page stands still."""
+    now = step(page)
+    while True:
+        page.wait_for_timeout(400)
+        if step(page) == now:
+            return now
+        now = step(page)
+
+
+def quiet(visit) -> None:
+    assert visit.complaints == [] and visit.outside == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_it_trains_and_fits(site, served, browser, size, theme):  # noqa: F811
+    with Visit(browser, served, size, theme) as visit:
+        page = visit.open(PAGE)
+        wait_for_step(page, 30)
+        assert "steps a second" in page.locator(".pg-speed").inner_text()
+        assert page.locator(".pg-speed").get_attribute("title") == "WebAssembly, float32"
+        # Every picture holds more than one colour, and says what it shows.
+        for canvas in page.locator(".pg canvas").all():
+            colours = canvas.evaluate(
+                "c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size"
+            )
+            assert colours > 20
+            assert len(canvas.get_attribute("aria-label")) > 40
+        page.locator('[data-do="compare"]').click()
+        page.locator(".pg-panel").evaluate("panel => panel.open = true")
+        assert page.locator(".pg-view").count() == 2
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= visit.width
+        quiet(visit)
+
+
+def test_the_pictures_follow_the_theme(site, served, browser):  # noqa: F811
+    with Visit(browser, served) as visit:
+        page = visit.open(PAGE)
+        wait_for_step(page, 5)
+        press(page, "play")
+        settle(page)
+        ink = "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.reduce((sum, x, i) => sum + (i % 4 < 3 ? x : 0), 0)"
+        canvas = page.locator(".pg-wide").first
+        before = canvas.evaluate(ink)
+        page.evaluate("document.documentElement.dataset.theme = 'dark'")
+        page.wait_for_timeout(300)
+        assert canvas.evaluate(ink) > 1.2 * before
+
+
+def test_the_keyboard_drives_it(site, served, browser):  # noqa: F811
+    with Visit(browser, served) as visit:
+        page = visit.open(PAGE)
+        wait_for_step(page, 10)
+        press(page, "play", "Space")
+        paused = settle(page)
+        assert page.locator('[data-do="play"]').inner_text() == "Play"
+        press(page, "step")
+        page.wait_for_timeout(300)
+        assert settle(page) == paused + 1
+        # Start again: the same seed gives the same pictures, bit for bit.
+        pictures = []
+        for _ in range(2):
+            press(page, "restart")
+            page.wait_for_function("document.querySelector('[data-living-page]').dataset.step === '0'")
+            for _ in range(5):
+                press(page, "step")
+            wait_for_step(page, 5)
+            page.wait_for_timeout(300)
+            pictures.append(page.locator(".pg canvas").evaluate_all("all => all.map(c => c.toDataURL())"))
+        assert step(page) == 5 and pictures[0] == pictures[1]
+        # Sliders, choices and buttons: all native, all with a name.
+        page.locator('[data-name="weight"]').focus()
+        page.keyboard.press("End")
+        assert page.locator('[data-name="weight"]').get_attribute("aria-valuetext") == "100"
+        assert "weight=100" in page.url
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll('.pg :is(button, select, input)')].filter(e =>
+            !(e.labels?.[0]?.textContent || e.textContent).trim()).map(e => e.outerHTML)"""
+        )
+        assert nameless == []
+        quiet(visit)
+
+
+def test_presets_and_links(site, served, browser):  # noqa: F811
+    with Visit(browser, served) as visit:
+        page = visit.open(PAGE)
+        wait_for_step(page, 5)
+        for preset in page.locator(".pg-preset").all():
+            preset.click()
+            assert preset.get_attribute("aria-pressed") == "true" and len(page.locator(".pg-said").inner_text()) > 60
+        page.locator('[data-preset="exploding step"]').click()
+        page.wait_for_selector(".pg-diverged")
+        assert "no longer a number" in page.locator(".pg-status").inner_text()
+        assert page.locator('[data-do="play"]').inner_text() == "Play"
+        # Scaled, the same run goes on.
+        page.locator('[data-preset="scale the norms"]').click()
+        wait_for_step(page, 40)
+        page.locator('[data-do="compare"]').click()
+        link = page.url
+        assert "threshold=1" in link and "b.threshold=1" in link
+        quiet(visit)
+    with Visit(browser, served) as visit:
+        page = visit.open(link.removeprefix(served))
+        wait_for_step(page, 5)
+        assert page.locator(".pg-view").count() == 2
+        assert page.locator('[data-name="optimizer"]').input_value() == "sgd"
+        assert page.locator('[data-name="threshold"]').get_attribute("aria-valuetext") == "1"
+        page = visit.open(PAGE + "?again#weight=-5&data=nonsense&lrCritic=abc&points=x&seed=7")
+        wait_for_step(page, 5)
+        assert page.locator('[data-name="seed"]').get_attribute("aria-valuetext") == "7"
+        assert page.locator('[data-name="data"]').input_value() == "8_gaussians"
+        quiet(visit)
+
+
+def test_samples_can_be_drawn(site, served, browser):  # noqa: F811
+    with Visit(browser, served) as visit:
+        page = visit.open(PAGE + "#data=drawn")
+        wait_for_step(page, 5)
+        page.get_by_role("button", name="Clear the drawing").click()
+        assert "points" not in page.url
+        pad = page.locator(".pg-pad")
+        pad.focus()
+        for key in ("ArrowLeft", "ArrowLeft", "Space", "ArrowUp", "Space"):
+            page.keyboard.press(key)
+        assert len(page.url.split("points=")[1]) == 8
+        box = pad.bounding_box()
+        page.mouse.move(box["x"] + 50, box["y"] + 50)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 150, box["y"] + 50, steps=10)
+        page.mouse.up()
+        assert len(page.url.split("points=")[1]) > 30
+        wait_for_step(page, step(page) + 20)
+        quiet(visit)
+
+
+def test_it_sleeps_out_of_sight(site, served, browser):  # noqa: F811
+    with Visit(browser, served, "phone") as visit:
+        page = visit.open(PAGE)
+        wait_for_step(page, 10)
+        page.evaluate("scrollTo(0, document.scrollingElement.scrollHeight)")
+        asleep = settle(page)
+        page.locator(".pg-bar").scroll_into_view_if_needed()
+        wait_for_step(page, asleep + 10)
+
+
+def test_it_lives_under_a_strict_policy(site, served, browser):  # noqa: F811
+    with Visit(browser, served) as visit:
+
+        def with_policy(route):
+            answer = route.fetch()
+            route.fulfill(response=answer, headers={**answer.headers, "content-security-policy": POLICY})
+
+        visit.page.route("**/book/live.html", with_policy)
+        page = visit.open(PAGE)
+        wait_for_step(page, 30)
+        assert page.locator(".pg-speed").get_attribute("title") == "WebAssembly, float32"
+        quiet(visit)
+
+
+@pytest.mark.parametrize("lost", ["Worker", "Worker and WebAssembly"])
+def test_it_lives_without(site, served, browser, lost):  # noqa: F811
+    with Visit(browser, served) as visit:
+        for name in lost.split(" and "):
+            visit.page.add_init_script(f"delete globalThis.{name}")
+        page = visit.open(PAGE)
+        wait_for_step(page, 5)
+        kernel = page.locator(".pg-speed").get_attribute("title")
+        assert kernel == ("JavaScript, float32" if "Assembly" in lost else "WebAssembly, float32")
+        press(page, "play")
+        settle(page)
+        quiet(visit)
+
+
+def test_a_worker_that_does_not_start_is_replaced(site, served, browser):  # noqa: F811
+    with Visit(browser, served) as visit:
+        visit.page.add_init_script(
+            "const Real = Worker; globalThis.Worker = class extends Real { constructor() { super('/none.js'); } }"
+        )
+        page = visit.open(PAGE)
+        wait_for_step(page, 10)
+
+
+def test_it_lives_from_a_file(site, browser):  # noqa: F811
+    with Visit(browser, site.as_uri() + "/") as visit:
+        page = visit.open(PAGE)
+        wait_for_step(page, 10)
+        assert visit.outside == []
+
+
+def test_it_waits_where_motion_is_unwanted(site, served, browser):  # noqa: F811
+    with Visit(browser, served) as visit:
+        visit.page.emulate_media(reduced_motion="reduce")
+        page = visit.open(PAGE)
+        wait_for_step(page, 0)
+        assert settle(page) == 0
+        press(page, "play")
+        wait_for_step(page, 5)
+
+
+def test_a_still_image_stands_in_for_it(site, served, browser):  # noqa: F811
+    with Visit(browser, served, javascript=False) as visit:
+        page = visit.open(PAGE)
+        still = page.locator("[data-living-page] svg")
+        assert still.is_visible() and len(still.get_attribute("aria-label")) > 60
+        assert "JavaScript" in page.locator("[data-living-page] figcaption").inner_text()
+
+
+def test_it_lives_inside_a_notebook_s_output(site, served, browser):  # noqa: F811
+    """The frame that gpcore.widgets.playground displays, in a page that has nothing else."""
+    from unittest import mock
+
+    import gpcore as gp
+
+    with mock.patch("IPython.display.display") as display:
+        gp.widgets.playground(loss="minimax", n_critic=2)
+    markup = display.call_args[0][0].bundle["text/html"]
+    with Visit(browser, served) as visit:
+        visit.page.route(
+            "**/alone.html",
+            lambda route: route.fulfill(body=f"<!doctype html><title>x</title>{markup}", content_type="text/html"),
+        )
+        frame = visit.open("alone.html").frame_locator("iframe")
+        frame.locator("[data-step]").wait_for()
+        root = frame.locator("[data-living-page]")
+        while int(root.get_attribute("data-step")) < 20:
+            visit.page.wait_for_timeout(200)
+        assert frame.locator('[data-name="loss"]').input_value() == "minimax"
+        assert frame.locator('[data-name="criticSteps"]').get_attribute("aria-valuetext") == "2"
+        assert frame.locator('[data-do="share"]').is_hidden()
+        quiet(visit)
