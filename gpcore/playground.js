@@ -491,6 +491,7 @@ return { generated, real: play.real(SHOWN, settings), values, norms, modes: mode
 function createSession(post, { slice, period }) {
 const kernel = bestKernel();
 let settings = null;
+let turn = 0;
 let play = null;
 let step = 0;
 let rows = [];
@@ -518,7 +519,7 @@ const now = performance.now();
 if (now - clock.since > 500) clock = { since: now, steps: 0, rate: (1000 * clock.steps) / (now - clock.since) };
 posted = now;
 const { playing, diverged } = state;
-post({ step, rate: clock.rate, kernel: kernel.name, playing, diverged, rows, ...look(play, settings) });
+post({ turn, step, rate: clock.rate, kernel: kernel.name, playing, diverged, rows, ...look(play, settings) });
 rows = [];
 }
 function work() {
@@ -535,7 +536,7 @@ if (timer === null && state.playing && state.awake) timer = setTimeout(work, pac
 }
 const answers = {
 start(message) {
-settings = message.settings;
+({ settings, turn } = message);
 kernel.reset();
 play = game(settings, kernel);
 [step, rows] = [0, []];
@@ -1350,22 +1351,24 @@ make("div", { class: "pg-body" }, panel, views),
 );
 root.classList.add("pg");
 function createRun(wanted, index) {
-const run = { settings: wanted };
+const run = { settings: wanted, turn: 0 };
 run.view = createView(`Run ${LETTERS[index]}`, (points) => {
 changeRun(run, { points });
 schedule();
 });
 run.runner = createRunner(address, (snapshot) => {
+if (snapshot.turn !== run.turn) return;
 run.view.record(snapshot);
 root.dataset.step = snapshot.step;
-if (snapshot.diverged && !runs.some((other) => !other.view.latest()?.diverged)) setPlaying(false);
+if (playing && snapshot.diverged && !runs.some((other) => !other.view.latest()?.diverged)) setPlaying(false);
 schedule();
 });
 return run;
 }
 function start(run) {
 run.view.use(run.settings);
-run.runner.send({ type: "start", settings: run.settings });
+run.turn++;
+run.runner.send({ type: "start", settings: run.settings, turn: run.turn });
 run.runner.send({ type: "pace", pace });
 if (playing) run.runner.send({ type: "play" });
 }
@@ -1435,7 +1438,10 @@ for (const run of runs) run.runner.send({ type: "pace", pace });
 function say(words) {
 said.textContent = words;
 }
-const link = () => `${location.href.split("#")[0]}#${encode(runs.map((run) => run.settings))}`;
+function link() {
+const words = encode(runs.map((run) => run.settings));
+return location.href.split("#")[0] + (words && `#${words}`);
+}
 function remember() {
 if (linked && runs.length) history.replaceState(history.state, "", link());
 }

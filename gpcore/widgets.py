@@ -1,4 +1,4 @@
-"""Interactive figures: a knob that redraws where a kernel lives, a player of drawn frames where none does, a living page."""
+"""Interactive figures: a knob that redraws in a kernel, a player of drawn frames elsewhere, and the living page."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 // A run that answers to messages: the same in a worker and, where there is none, on the page itself.
 //
-// In:  { type: "start", settings }, { type: "change", settings }, { type: "play" }, { type: "pause" }, { type: "once" },
-//      { type: "pace", pace } (steps a second; 0 is as fast as it goes), { type: "awake", awake }.
-// Out: snapshots, at most one every PERIOD milliseconds while it runs.
+// In:  { type: "start", settings, turn }, { type: "change", settings }, { type: "play" }, { type: "pause" },
+//      { type: "once" }, { type: "pace", pace } (steps a second; 0 is as fast as it goes), { type: "awake", awake }.
+// Out: snapshots, with the turn of the start that they follow, at most one every PERIOD milliseconds while it runs.
 
 import { modesFound } from "./data.js";
 import { game } from "./engine.js";
@@ -32,6 +32,7 @@ export function look(play, settings) {
 export function createSession(post, { slice, period }) {
   const kernel = bestKernel();
   let settings = null;
+  let turn = 0;
   let play = null;
   let step = 0;
   let rows = [];
@@ -61,7 +62,7 @@ export function createSession(post, { slice, period }) {
     if (now - clock.since > 500) clock = { since: now, steps: 0, rate: (1000 * clock.steps) / (now - clock.since) };
     posted = now;
     const { playing, diverged } = state;
-    post({ step, rate: clock.rate, kernel: kernel.name, playing, diverged, rows, ...look(play, settings) });
+    post({ turn, step, rate: clock.rate, kernel: kernel.name, playing, diverged, rows, ...look(play, settings) });
     rows = [];
   }
 
@@ -81,7 +82,7 @@ export function createSession(post, { slice, period }) {
 
   const answers = {
     start(message) {
-      settings = message.settings;
+      ({ settings, turn } = message);
       kernel.reset();
       play = game(settings, kernel);
       [step, rows] = [0, []];

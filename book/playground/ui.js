@@ -65,15 +65,17 @@ export function mount(root, { settings = {}, linked = false, address }) {
   // --- runs
 
   function createRun(wanted, index) {
-    const run = { settings: wanted };
+    const run = { settings: wanted, turn: 0 };
     run.view = createView(`Run ${LETTERS[index]}`, (points) => {
       changeRun(run, { points });
       schedule();
     });
     run.runner = createRunner(address, (snapshot) => {
+      // On its way while the run began anew.
+      if (snapshot.turn !== run.turn) return;
       run.view.record(snapshot);
       root.dataset.step = snapshot.step;
-      if (snapshot.diverged && !runs.some((other) => !other.view.latest()?.diverged)) setPlaying(false);
+      if (playing && snapshot.diverged && !runs.some((other) => !other.view.latest()?.diverged)) setPlaying(false);
       schedule();
     });
     return run;
@@ -81,7 +83,8 @@ export function mount(root, { settings = {}, linked = false, address }) {
 
   function start(run) {
     run.view.use(run.settings);
-    run.runner.send({ type: "start", settings: run.settings });
+    run.turn++;
+    run.runner.send({ type: "start", settings: run.settings, turn: run.turn });
     run.runner.send({ type: "pace", pace });
     if (playing) run.runner.send({ type: "play" });
   }
@@ -169,7 +172,10 @@ export function mount(root, { settings = {}, linked = false, address }) {
 
   // --- the link
 
-  const link = () => `${location.href.split("#")[0]}#${encode(runs.map((run) => run.settings))}`;
+  function link() {
+    const words = encode(runs.map((run) => run.settings));
+    return location.href.split("#")[0] + (words && `#${words}`);
+  }
 
   function remember() {
     if (linked && runs.length) history.replaceState(history.state, "", link());

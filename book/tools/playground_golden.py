@@ -1,4 +1,4 @@
-"""Write the numbers that the living page's engine is compared with: book/playground/golden.json, from PyTorch in float64.
+"""Write the numbers that the living page's engine is compared with, from PyTorch: book/playground/golden.json.
 
     python book/tools/playground_golden.py
 

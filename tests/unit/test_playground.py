@@ -56,7 +56,7 @@ WRONG = [
     ("network.js", "(slopeOf(norm) / norm)", "slopeOf(norm)", "float64"),
     ("engine.js", "excess: (norm) => Math.max(norm - 1, 0)", "excess: (norm) => norm - 1", "float64"),
     ("engine.js", "factor: 1 / 2", "factor: 1", "float64"),
-    ("engine.js", "generator: (s) => [-softplus(s), -sigmoid(s)]", "generator: (s) => [-softplus(s), -sigmoid(-s)]", "float64"),
+    ("engine.js", "[-softplus(s), -sigmoid(s)]", "[-softplus(s), -sigmoid(-s)]", "float64"),
     ("engine.js", "gradient[i] *= threshold / before", "gradient[i] *= threshold", "float64"),
     ("engine.js", "1 - beta2 ** t", "1 - beta1 ** t", "float64"),
     ("engine.js", "-= rate * gradient[i]", "-= gradient[i]", "float64"),
