@@ -17,7 +17,10 @@ WANTED = {
     "02_vanishing_gradients",
     "05_weight_clipping",
     "06_gradient_penalty",
+    "07_double_backprop",
     "12_gradient_norm_scaling",
+    "16_bug_museum",
+    "17_curve_clinic",
 }
 TAGS = {
     *("remove-cell", "parameters", "hide-input", "hide-output", "hide-cell", "remove-input", "remove-output"),

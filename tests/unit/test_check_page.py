@@ -1,0 +1,32 @@
+"""The page "Check your own penalty": its code runs as it stands there and prints what stands below it."""
+
+import contextlib
+import io
+import re
+
+import chapters
+
+PAGE = (chapters.ROOT / "book" / "check_your_own.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(python|text)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def run(space: dict) -> list[str]:
+    """What the page's code prints, block by block, where it prints something."""
+    printed = []
+    for kind, text in BLOCKS:
+        if kind == "python":
+            with contextlib.redirect_stdout(io.StringIO()) as out:
+                exec(compile(text, "check_your_own.md", "exec"), space)
+            if out.getvalue():
+                printed.append(out.getvalue())
+    return printed
+
+
+def test_the_page_prints_what_it_says():
+    space = {}
+    assert run(space) == [text for kind, text in BLOCKS if kind == "text"]
+    space["test_gradient_penalty"]()
+
+
+def test_its_lines_fit_the_page():
+    assert max(len(line) for _, text in BLOCKS for line in text.splitlines()) <= 92
