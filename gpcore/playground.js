@@ -52,7 +52,8 @@ const layers = sizes.length - 1;
 const length = sizes.slice(1).reduce((sum, out, l) => sum + out * (sizes[l] + 1), 0);
 const parameters = kernel.take(length);
 const gradient = kernel.take(length);
-const net = { sizes, layers, parameters, gradient, kernel, sigma: ACTIVATIONS[activation], W: [], b: [], dW: [], db: [] };
+const windows = { W: [], b: [], dW: [], db: [] };
+const net = { sizes, layers, parameters, gradient, kernel, sigma: ACTIVATIONS[activation], ...windows };
 let at = 0;
 const window = (count) => [parameters, gradient].map((array) => array.subarray(at, at + count));
 for (let l = 0; l < layers; l++) {
@@ -105,6 +106,11 @@ const weight = share ? share[row] : 1;
 for (let j = 0; j < width; j++) db[j] += weight * r[at++];
 }
 }
+function copy(net, rows) {
+const other = net.kernel.take(rows.length);
+other.set(rows);
+return other;
+}
 function timesSlope(net, rows, a) {
 const { slope } = net.sigma;
 for (let i = 0; i < rows.length; i++) rows[i] *= slope(a[i]);
@@ -125,8 +131,7 @@ const u = [];
 r[net.layers - 1] = outputs;
 for (let l = net.layers - 1; l > 0; l--) {
 u[l - 1] = pull(net, l, r[l], n);
-r[l - 1] = u[l - 1];
-if (net.sigma.curvature) r[l - 1] = net.kernel.take(u[l - 1].length), r[l - 1].set(u[l - 1]);
+r[l - 1] = net.sigma.curvature ? copy(net, u[l - 1]) : u[l - 1];
 timesSlope(net, r[l - 1], a[l]);
 }
 return { r, u, g: wantInput ? pull(net, 0, r[0], n) : null };
@@ -166,8 +171,7 @@ t[0][i] = norm > 0 ? (slopeOf(norm) / norm) * ofPoints.g[i] : 0;
 const s = [];
 for (let l = 0; l + 1 < layers; l++) {
 s[l] = push(net, l, t[l], n, false);
-t[l + 1] = kernel.take(s[l].length);
-t[l + 1].set(s[l]);
+t[l + 1] = copy(net, s[l]);
 timesSlope(net, t[l + 1], x[l + 1]);
 }
 const share = points.start < r.length ? r.subarray(points.start, points.start + n) : null;
@@ -763,7 +767,8 @@ const GROUPS = [
 ];
 function choice(control, id, onChange) {
 const options = Object.entries(CHOICES[control.name]).map(([value, words]) => make("option", { value }, words));
-const input = make("select", { id, "data-name": control.name, onchange: () => onChange(control.name, input.value) }, ...options);
+const changed = () => onChange(control.name, input.value);
+const input = make("select", { id, "data-name": control.name, onchange: changed }, ...options);
 return {
 row: make("div", { class: "pg-row" }, make("label", { for: id }, control.label), input),
 show: (value) => (input.value = value),
@@ -790,7 +795,8 @@ input.value = values.indexOf(value);
 output.textContent = words(value);
 input.setAttribute("aria-valuetext", words(value));
 }
-return { row: make("div", { class: "pg-row" }, make("label", { for: id }, control.label, " ", output), input), show };
+const label = make("label", { for: id }, control.label, " ", output);
+return { row: make("div", { class: "pg-row" }, label, input), show };
 }
 function createControls(onChange) {
 const shown = [];
@@ -1299,8 +1305,8 @@ settings = next;
 points = next.points;
 drawing.hidden = next.data !== "drawn";
 playing.classList.toggle("pg-pad", !drawing.hidden);
-if (drawing.hidden) playing.removeAttribute("tabindex");
-else playing.tabIndex = 0;
+playing.tabIndex = drawing.hidden ? -1 : 0;
+playing.setAttribute("role", drawing.hidden ? "img" : "application");
 },
 latest: () => latest,
 };
@@ -1321,19 +1327,21 @@ const restart = button("Start again", restartAll, { "data-do": "restart" });
 const paceId = freshId();
 const paces = make("select", { id: paceId, onchange: () => setPace(Number(paces.value)) });
 paces.append(...PACES.map(({ pace, words }) => make("option", { value: pace }, words)));
-const compare = button("Compare two", () => setRuns(runs.length === 1 ? [runs[0].settings, runs[0].settings] : [runs[0].settings]), {
-"aria-pressed": "false",
-"data-do": "compare",
-});
+const compare = button("Compare two", toggleCompare, { "aria-pressed": "false", "data-do": "compare" });
 const share = button("Copy link", copyLink, { "data-do": "share" });
 const speed = make("span", { class: "pg-speed" });
 const said = make("p", { class: "pg-said", role: "status" });
 const presets = PRESETS.map((preset) =>
-button(preset.name, () => usePreset(preset), { class: "pg-preset", "data-preset": preset.name, "aria-pressed": "false" }),
+button(preset.name, () => usePreset(preset), {
+class: "pg-preset",
+"data-preset": preset.name,
+"aria-pressed": "false",
+}),
 );
 const withWord = (chip, i) => make("span", { class: "pg-together" }, PRESETS[i].before ?? "", chip);
 const controls = createControls(changeSetting);
-const turns = make("fieldset", { class: "pg-turns", hidden: true }, make("legend", {}, "The settings below are those of"));
+const turnsTitle = make("legend", {}, "These settings are those of");
+const turns = make("fieldset", { class: "pg-turns", hidden: true }, turnsTitle);
 const radios = LETTERS.map((letter, run) => {
 const id = freshId();
 const radio = make("input", { type: "radio", id, name: `${paceId}-run`, onchange: () => turnTo(run) });
@@ -1343,9 +1351,11 @@ return radio;
 const views = make("div", { class: "pg-views" });
 const panel = make("details", { class: "pg-panel" }, make("summary", {}, "Settings"), turns, controls.element);
 panel.open = root.clientWidth >= 54 * parseFloat(getComputedStyle(document.documentElement).fontSize);
+const paceLabel = make("label", { for: paceId, class: "pg-hidden" }, "Speed");
+const ready = { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" };
 root.replaceChildren(
-make("div", { class: "pg-bar" }, play, once, restart, make("label", { for: paceId, class: "pg-hidden" }, "Speed"), paces, compare, share, speed),
-make("div", { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" }, ...presets.map(withWord)),
+make("div", { class: "pg-bar" }, play, once, restart, paceLabel, paces, compare, share, speed),
+make("div", ready, ...presets.map(withWord)),
 said,
 make("div", { class: "pg-body" }, panel, views),
 );
@@ -1383,6 +1393,10 @@ turnTo(runs.length - 1);
 runs.forEach(start);
 remember();
 }
+function toggleCompare() {
+const [first] = runs.map((run) => run.settings);
+setRuns(runs.length === 1 ? [first, first] : [first]);
+}
 function turnTo(run) {
 turned = run;
 radios[run].checked = true;
@@ -1399,7 +1413,8 @@ say("");
 function changeRun(run, change) {
 run.settings = { ...run.settings, ...change };
 run.view.use(run.settings);
-if (Object.keys(change).every((name) => LIVE.includes(name))) run.runner.send({ type: "change", settings: run.settings });
+const live = Object.keys(change).every((name) => LIVE.includes(name));
+if (live) run.runner.send({ type: "change", settings: run.settings });
 else start(run);
 schedule();
 remember();
@@ -1469,7 +1484,8 @@ function repaint() {
 colours = palette(root);
 schedule();
 }
-new MutationObserver(repaint).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-mode"] });
+const attributeFilter = ["data-theme", "data-mode"];
+new MutationObserver(repaint).observe(document.documentElement, { attributes: true, attributeFilter });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 new ResizeObserver(schedule).observe(views);
 let seen = true;

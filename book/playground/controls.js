@@ -32,7 +32,8 @@ const GROUPS = [
 
 function choice(control, id, onChange) {
   const options = Object.entries(CHOICES[control.name]).map(([value, words]) => make("option", { value }, words));
-  const input = make("select", { id, "data-name": control.name, onchange: () => onChange(control.name, input.value) }, ...options);
+  const changed = () => onChange(control.name, input.value);
+  const input = make("select", { id, "data-name": control.name, onchange: changed }, ...options);
   return {
     row: make("div", { class: "pg-row" }, make("label", { for: id }, control.label), input),
     show: (value) => (input.value = value),
@@ -60,7 +61,8 @@ function slider(control, id, onChange) {
     output.textContent = words(value);
     input.setAttribute("aria-valuetext", words(value));
   }
-  return { row: make("div", { class: "pg-row" }, make("label", { for: id }, control.label, " ", output), input), show };
+  const label = make("label", { for: id }, control.label, " ", output);
+  return { row: make("div", { class: "pg-row" }, label, input), show };
 }
 
 export function createControls(onChange) {

@@ -22,7 +22,8 @@ export function network(sizes, activation, kernel) {
   const length = sizes.slice(1).reduce((sum, out, l) => sum + out * (sizes[l] + 1), 0);
   const parameters = kernel.take(length);
   const gradient = kernel.take(length);
-  const net = { sizes, layers, parameters, gradient, kernel, sigma: ACTIVATIONS[activation], W: [], b: [], dW: [], db: [] };
+  const windows = { W: [], b: [], dW: [], db: [] };
+  const net = { sizes, layers, parameters, gradient, kernel, sigma: ACTIVATIONS[activation], ...windows };
   let at = 0;
   const window = (count) => [parameters, gradient].map((array) => array.subarray(at, at + count));
   for (let l = 0; l < layers; l++) {
@@ -87,6 +88,12 @@ function addBiases(net, l, r, n, share) {
   }
 }
 
+function copy(net, rows) {
+  const other = net.kernel.take(rows.length);
+  other.set(rows);
+  return other;
+}
+
 function timesSlope(net, rows, a) {
   const { slope } = net.sigma;
   for (let i = 0; i < rows.length; i++) rows[i] *= slope(a[i]);
@@ -111,8 +118,8 @@ export function adjoints(net, a, outputs, n, wantInput) {
   r[net.layers - 1] = outputs;
   for (let l = net.layers - 1; l > 0; l--) {
     u[l - 1] = pull(net, l, r[l], n);
-    r[l - 1] = u[l - 1];
-    if (net.sigma.curvature) r[l - 1] = net.kernel.take(u[l - 1].length), r[l - 1].set(u[l - 1]);
+    // Only a curved sigma needs u_l again.
+    r[l - 1] = net.sigma.curvature ? copy(net, u[l - 1]) : u[l - 1];
     timesSlope(net, r[l - 1], a[l]);
   }
   return { r, u, g: wantInput ? pull(net, 0, r[0], n) : null };
@@ -164,8 +171,7 @@ export function doubleBackward(net, a, r, points, others, slopeOf) {
   const s = [];
   for (let l = 0; l + 1 < layers; l++) {
     s[l] = push(net, l, t[l], n, false);
-    t[l + 1] = kernel.take(s[l].length);
-    t[l + 1].set(s[l]);
+    t[l + 1] = copy(net, s[l]);
     timesSlope(net, t[l + 1], x[l + 1]);
   }
 

@@ -30,19 +30,21 @@ export function mount(root, { settings = {}, linked = false, address }) {
   const paceId = freshId();
   const paces = make("select", { id: paceId, onchange: () => setPace(Number(paces.value)) });
   paces.append(...PACES.map(({ pace, words }) => make("option", { value: pace }, words)));
-  const compare = button("Compare two", () => setRuns(runs.length === 1 ? [runs[0].settings, runs[0].settings] : [runs[0].settings]), {
-    "aria-pressed": "false",
-    "data-do": "compare",
-  });
+  const compare = button("Compare two", toggleCompare, { "aria-pressed": "false", "data-do": "compare" });
   const share = button("Copy link", copyLink, { "data-do": "share" });
   const speed = make("span", { class: "pg-speed" });
   const said = make("p", { class: "pg-said", role: "status" });
   const presets = PRESETS.map((preset) =>
-    button(preset.name, () => usePreset(preset), { class: "pg-preset", "data-preset": preset.name, "aria-pressed": "false" }),
+    button(preset.name, () => usePreset(preset), {
+      class: "pg-preset",
+      "data-preset": preset.name,
+      "aria-pressed": "false",
+    }),
   );
   const withWord = (chip, i) => make("span", { class: "pg-together" }, PRESETS[i].before ?? "", chip);
   const controls = createControls(changeSetting);
-  const turns = make("fieldset", { class: "pg-turns", hidden: true }, make("legend", {}, "The settings below are those of"));
+  const turnsTitle = make("legend", {}, "These settings are those of");
+  const turns = make("fieldset", { class: "pg-turns", hidden: true }, turnsTitle);
   const radios = LETTERS.map((letter, run) => {
     const id = freshId();
     const radio = make("input", { type: "radio", id, name: `${paceId}-run`, onchange: () => turnTo(run) });
@@ -54,9 +56,11 @@ export function mount(root, { settings = {}, linked = false, address }) {
   // Open where it has a column of its own; elsewhere the pictures come first.
   panel.open = root.clientWidth >= 54 * parseFloat(getComputedStyle(document.documentElement).fontSize);
 
+  const paceLabel = make("label", { for: paceId, class: "pg-hidden" }, "Speed");
+  const ready = { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" };
   root.replaceChildren(
-    make("div", { class: "pg-bar" }, play, once, restart, make("label", { for: paceId, class: "pg-hidden" }, "Speed"), paces, compare, share, speed),
-    make("div", { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" }, ...presets.map(withWord)),
+    make("div", { class: "pg-bar" }, play, once, restart, paceLabel, paces, compare, share, speed),
+    make("div", ready, ...presets.map(withWord)),
     said,
     make("div", { class: "pg-body" }, panel, views),
   );
@@ -102,6 +106,11 @@ export function mount(root, { settings = {}, linked = false, address }) {
     remember();
   }
 
+  function toggleCompare() {
+    const [first] = runs.map((run) => run.settings);
+    setRuns(runs.length === 1 ? [first, first] : [first]);
+  }
+
   function turnTo(run) {
     turned = run;
     radios[run].checked = true;
@@ -120,7 +129,8 @@ export function mount(root, { settings = {}, linked = false, address }) {
   function changeRun(run, change) {
     run.settings = { ...run.settings, ...change };
     run.view.use(run.settings);
-    if (Object.keys(change).every((name) => LIVE.includes(name))) run.runner.send({ type: "change", settings: run.settings });
+    const live = Object.keys(change).every((name) => LIVE.includes(name));
+    if (live) run.runner.send({ type: "change", settings: run.settings });
     else start(run);
     schedule();
     remember();
@@ -208,7 +218,8 @@ export function mount(root, { settings = {}, linked = false, address }) {
     colours = palette(root);
     schedule();
   }
-  new MutationObserver(repaint).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "data-mode"] });
+  const attributeFilter = ["data-theme", "data-mode"];
+  new MutationObserver(repaint).observe(document.documentElement, { attributes: true, attributeFilter });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
   new ResizeObserver(schedule).observe(views);
 

@@ -170,8 +170,8 @@ export function createView(name, onDraw) {
       points = next.points;
       drawing.hidden = next.data !== "drawn";
       playing.classList.toggle("pg-pad", !drawing.hidden);
-      if (drawing.hidden) playing.removeAttribute("tabindex");
-      else playing.tabIndex = 0;
+      playing.tabIndex = drawing.hidden ? -1 : 0;
+      playing.setAttribute("role", drawing.hidden ? "img" : "application");
     },
     latest: () => latest,
   };
