@@ -1,4 +1,4 @@
-// A multilayer perceptron and its sweeps, in the letters of gpcore/double_backprop.py:
+// A multilayer perceptron and its sweeps, in the letters of gpcore/sweep.py:
 //
 //   a_l = sigma(z_l),  z_l = W_l a_{l-1} + b_l,  a_0 = x; the last layer has no sigma
 //   adjoints, back      u_l = W_{l+1}^T r_{l+1},  r_l = sigma'(z_l) u_l,  g = W_1^T r_1
