@@ -33,13 +33,14 @@ def press(page, name: str, key: str = "Enter") -> None:
 
 
 def settle(page) -> int:
-    """The step at which a paused page stands still."""
+    """The step at which the page comes to stand still, which it must within a few seconds."""
     now = step(page)
-    while True:
+    for _ in range(10):
         page.wait_for_timeout(400)
         if step(page) == now:
             return now
         now = step(page)
+    pytest.fail(f"still training at step {now}")
 
 
 def quiet(visit) -> None:
