@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ._audit import calling
+from ._audit.judge_device import judge_device
 from ._audit.judge_eps import judge_eps
 from ._audit.judge_graph import judge_graph
 from ._audit.judge_law import find_law, judge_law, judge_lawless
@@ -109,7 +110,8 @@ def check(
     The critics' gradients are known in closed form, and the points at which the function differentiates them are
     recorded; from the values that it returns, the norm, the law, the target and the weight are recovered. A penalty is
     judged by its own kind: two-sided, one-sided, R1, R2, DRAGAN, zero-centred. Nothing but ``my_penalty`` (or
-    ``adapt``, or ``critic``) is executed, on the CPU, and the global random states are left as they were.
+    ``adapt``, or ``critic``) is executed, on the CPU and, in a GPU's place, once on PyTorch's meta
+    device; the global random states are left as they were.
 
     Args:
         my_penalty: function or module; its arguments are told by their names: critic, real and fake samples, and where
@@ -167,7 +169,7 @@ def check(
         if not found:
             findings += _judge_weight(my_penalty, subject, law, weight, adapt is not None)
     findings += _judge_place(subject, points, law, bool(seeds), undecided)
-    findings += judge_graph(subject, law, undecided)
+    findings += judge_graph(subject, law, undecided) + judge_device(my_penalty, subject, undecided)
     return Report(name, _family(law, points), _ordered(findings), tuple(undecided), weight)
 
 

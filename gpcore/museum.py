@@ -148,6 +148,13 @@ def global_rng_changed(critic, real, fake):
     return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
 
 
+def device_mismatch(critic, real, fake):
+    eps = torch.rand(len(real), 1, 1, 1)
+    x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+    (gradient,) = grad(critic(x).sum(), x, create_graph=True)
+    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+
 PENALTIES = (
     Room(
         *("norm-over-channels", norm_over_channels, "caogang/wgan-gp 25, 27, 56; PyTorch-GAN 20; pytorch-wgan 40"),
@@ -224,6 +231,10 @@ PENALTIES = (
     Room(
         *("global-rng-changed", global_rng_changed, "a seed left from looking for a bug"),
         "Every step after the first draws the same numbers, the generator's noise among them.",
+    ),
+    Room(
+        *("device-mismatch", device_mismatch, "Machine-Learning-Collection 58; stargan 11 with a bare .cuda()"),
+        "On the CPU it is right. On a GPU it stops with an error, which is the best that a mistake can do.",
     ),
 )
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import nn
 
 # Whole names, lower case and without underscores.
@@ -96,7 +95,7 @@ def adapt(function: Callable, weight: float | None = None) -> Callable[..., Any]
     given = roles(function)
 
     def call(critic, real, fake):
-        values = {"critic": critic, "real": real, "fake": fake, "device": torch.device("cpu"), "cuda": False}
+        values = {"critic": critic, "real": real, "fake": fake, "device": real.device, "cuda": False}
         values |= {"size": len(real), "weight": 1.0 if weight is None else weight}
         arguments, named = [], {}
         for p in parameters:

@@ -58,6 +58,10 @@ PENALTY: dict[str, tuple[str, str]] = {
         "the penalty of a steep critic in float32: float16 ends at 65,504, which a norm of 256 exceeds when squared",
         "with torch.autocast(real.device.type, enabled=False):\n    penalty = mine(critic, real.float(), fake.float())",
     ),
+    "device-mismatch": (
+        "that every tensor it makes stands on the samples' own device; as it is, it stops on a GPU",
+        f"{_EPS}\n# and torch.ones_like(scores), real.new_zeros(...); no bare .cuda()",
+    ),
     "global-rng-changed": (
         "that the function draws random numbers without setting a seed",
         "# take the seed out of the function, or draw from a generator of its own:\n"
@@ -103,7 +107,7 @@ SCALING: dict[str, tuple[str, str]] = {
     ),
 }
 
-_INFORMATION = ("one-sided", "weight-inside")
+_INFORMATION = ("one-sided", "weight-inside", "device-mismatch")
 
 
 def finding(name: str, observed: str, *, fault: bool | None = None) -> Finding:

@@ -202,10 +202,11 @@ def find_subject(function: Callable, shape: tuple[int, ...] | None) -> tuple[Sub
         except Exception as error:  # anything may come out of foreign code
             refused.setdefault(tried, f"{type(error).__name__}: {error}")
             last = last or error
+    first = next(iter(refused.values()))
+    hint = "It asks for a GPU by itself; x.to(real.device) works everywhere. " if "cuda" in first.lower() else ""
     raise CannotCall(
         f"the function could not be called with a critic and two batches of {' or '.join(map(str, BATCHES))} samples, "
-        "in the shapes "
-        + " or ".join(f"(N, {', '.join(map(str, s))})" for s in refused)
-        + f"; the first error was {next(iter(refused.values()))}. "
+        f"in the shapes {' or '.join('(N, ' + ', '.join(map(str, s)) + ')' for s in refused)}; "
+        f"the first error was {first}. {hint}"
         "Pass shape= for samples of another shape, or adapt= a function (critic, real, fake) -> penalty"
     ) from last

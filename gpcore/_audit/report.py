@@ -8,6 +8,9 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 
+# The book's address; `make repository` keeps it in agreement with the others.
+_MUSEUM = "https://gradient-penalty-book.github.io/gradient-penalty-book/notebooks/16_bug_museum.html"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -29,7 +32,7 @@ class Finding:
     @property
     def room(self) -> str:
         """Link to the room of the bug museum that shows it."""
-        return f"16_bug_museum.html#room-{self.name}"
+        return f"{_MUSEUM}#room-{self.name}"
 
 
 @dataclass(frozen=True)

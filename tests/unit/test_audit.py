@@ -40,7 +40,7 @@ def right(family="two-sided at interpolates", also=()):
 
 def mixed(real, fake):
     """What most of the functions below share and do rightly."""
-    eps = torch.rand(real.shape[0], *[1] * (real.ndim - 1))
+    eps = torch.rand(real.shape[0], *[1] * (real.ndim - 1), device=real.device)
     return (eps * real + (1 - eps) * fake).detach().requires_grad_(True)
 
 
@@ -57,7 +57,7 @@ def two_sided(norms):
 
 @wrong("norm-over-channels")
 def norm_over_dim_1(netD, real_data, fake_data):
-    alpha = torch.rand(real_data.size(0), 1, 1, 1)
+    alpha = torch.rand(real_data.size(0), 1, 1, 1, device=real_data.device)
     alpha = alpha.expand(real_data.size())
     interpolates = alpha * real_data + ((1 - alpha) * fake_data)
     interpolates = Variable(interpolates, requires_grad=True)
@@ -65,7 +65,7 @@ def norm_over_dim_1(netD, real_data, fake_data):
     gradients = grad(
         outputs=disc_interpolates,
         inputs=interpolates,
-        grad_outputs=torch.ones(disc_interpolates.size()),
+        grad_outputs=torch.ones(disc_interpolates.size(), device=real_data.device),
         create_graph=True,
         retain_graph=True,
         only_inputs=True,
@@ -189,21 +189,21 @@ def eps_for_every_pixel(critic, real, fake):
 
 @wrong("eps-shared")
 def one_eps_for_the_batch(critic, real, fake):
-    alpha = torch.rand(1)
+    alpha = torch.rand(1, device=real.device)
     x = (alpha * real + (1 - alpha) * fake).detach().requires_grad_()
     return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
 
 
 @wrong("eps-per-element")
 def eps_for_every_channel(critic, real, fake):
-    alpha = torch.rand(*real.shape[:2], 1, 1)
+    alpha = torch.rand(*real.shape[:2], 1, 1, device=real.device)
     x = (alpha * real + (1 - alpha) * fake).detach().requires_grad_()
     return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
 
 
 @wrong("eps-not-uniform")
 def eps_0_or_1(critic, real, fake):
-    alpha = torch.bernoulli(torch.full((len(real), 1, 1, 1), 0.5))
+    alpha = torch.bernoulli(torch.full((len(real), 1, 1, 1), 0.5, device=real.device))
     x = (alpha * real + (1 - alpha) * fake).detach().requires_grad_()
     return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
 
@@ -217,14 +217,14 @@ def one_eps_from_numpy(critic, real, fake):
 
 @wrong("eps-not-uniform")
 def eps_from_a_normal(critic, real, fake):
-    eps = torch.randn(len(real), 1, 1, 1)
+    eps = torch.randn(len(real), 1, 1, 1, device=real.device)
     x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
     return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
 
 
 @wrong("eps-not-uniform")
 def eps_below_a_half(critic, real, fake):
-    eps = 0.5 * torch.rand(len(real), 1, 1, 1)
+    eps = 0.5 * torch.rand(len(real), 1, 1, 1, device=real.device)
     x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
     return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
 
@@ -244,14 +244,14 @@ def eps_always_a_half(critic, real, fake):
 def the_same_eps_at_every_call(critic, real, fake):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        eps = torch.rand(len(real), 1, 1, 1)
+        eps = torch.rand(len(real), 1, 1, 1, device=real.device)
     x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
     return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
 
 
 @wrong("wrong-points")
 def a_sign_slipped(critic, real, fake):
-    eps = torch.rand(len(real), 1, 1, 1)
+    eps = torch.rand(len(real), 1, 1, 1, device=real.device)
     x = (eps * real + (1 + eps) * fake).detach().requires_grad_()
     return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
 
@@ -259,14 +259,17 @@ def a_sign_slipped(critic, real, fake):
 @wrong("wrong-points")
 def differentiated_by_the_real_samples(critic, real, fake):
     real = real.detach().requires_grad_()
-    eps = torch.rand(len(real), 1, 1, 1)
+    eps = torch.rand(len(real), 1, 1, 1, device=real.device)
     (gradient,) = grad(critic(eps * real + (1 - eps) * fake.detach()).sum(), real, create_graph=True)
     return two_sided(gradient.flatten(1).norm(dim=1))
 
 
 @wrong("wrong-points")
 def two_draws_of_eps(critic, real, fake):
-    x = torch.rand(len(real), 1, 1, 1) * real + torch.rand(len(real), 1, 1, 1) * fake
+    x = (
+        torch.rand(len(real), 1, 1, 1, device=real.device) * real
+        + torch.rand(len(real), 1, 1, 1, device=real.device) * fake
+    )
     return two_sided(slopes(critic, x.detach().requires_grad_()).flatten(1).norm(dim=1))
 
 
@@ -297,7 +300,7 @@ def seeds_with_an_unlucky_number(critic, real, fake):
 @wrong("global-rng-changed")
 def seeds_numpy(critic, real, fake):
     np.random.seed(0)
-    eps = torch.as_tensor(np.random.uniform(size=(len(real), 1, 1, 1)))
+    eps = torch.as_tensor(np.random.uniform(size=(len(real), 1, 1, 1)), device=real.device)
     x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
     return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
 
@@ -338,7 +341,7 @@ def the_same_for_every_critic(critic, real, fake):
 
 @wrong("fake-not-detached")
 def fake_keeps_its_graph(critic, real, fake):
-    eps = torch.rand(len(real), 1, 1, 1)
+    eps = torch.rand(len(real), 1, 1, 1, device=real.device)
     x = (eps * real + (1 - eps) * fake).requires_grad_()
     return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
 
@@ -388,7 +391,7 @@ def weight_twice(critic, real, fake, lambda_gp=1.0):
 
 @wrong("norm-over-channels", "eps-shared", "fake-not-detached", "sum-over-batch")
 def four_at_once(critic, real, fake):
-    x = torch.lerp(fake, real, torch.rand(1).item()).requires_grad_()
+    x = torch.lerp(fake, real, torch.rand(1, device=real.device).item()).requires_grad_()
     return (slopes(critic, x).norm(dim=1) - 1).pow(2).mean((1, 2)).sum()
 
 
@@ -408,7 +411,7 @@ def by_autograd(critic, real, fake):
     return two_sided(slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1))
 
 
-@right(also=["weight-inside"])
+@right(also=["weight-inside", "device-mismatch"])
 def as_in_the_old_days(D, real_samples, fake_samples, device):
     alpha = torch.Tensor(np.random.random((real_samples.size(0), 1, 1, 1))).to(device)
     interpolates = Variable(alpha * real_samples + ((1 - alpha) * fake_samples), requires_grad=True)
@@ -425,7 +428,7 @@ def guarded_root_and_a_lambda(netD, real, fake, lambda_=5.0):
     return lambda_ * (1 - norms).square().mean()
 
 
-@right(also=["weight-inside"])
+@right(also=["weight-inside", "device-mismatch"])
 def a_tuple_with_a_constant_inside(netD, real_data, fake_data, device, type="mixed", constant=1.0, lambda_gp=10.0):
     alpha = torch.rand(real_data.shape[0], 1, device=device)
     alpha = alpha.expand(len(real_data), real_data.nelement() // len(real_data)).contiguous().view(*real_data.shape)
@@ -482,7 +485,7 @@ def one_value_a_sample(critic, real, fake):
 
 @right()
 def eps_the_other_way_round_and_shuffled_pairs(critic, real, fake):
-    eps = torch.rand(real.shape[0], 1, 1, 1).expand_as(real)
+    eps = torch.rand(real.shape[0], 1, 1, 1, device=real.device).expand_as(real)
     fake = fake[torch.randperm(len(fake))]
     x = (real + eps * (fake - real)).detach().requires_grad_()
     return two_sided(torch.linalg.vector_norm(slopes(critic, x), dim=(1, 2, 3)))
@@ -500,7 +503,7 @@ def names_that_do_not_tell(f, x, y):
 
 @right()
 def for_vectors_alone(critic, real, fake):
-    eps = torch.rand(real.size(0), 1)
+    eps = torch.rand(real.size(0), 1, device=real.device)
     x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
     return two_sided(slopes(critic, x).norm(2, dim=1))
 
@@ -508,7 +511,7 @@ def for_vectors_alone(critic, real, fake):
 @right()
 def ones_in_one_dimension(critic, real, fake):
     x = mixed(real, fake)
-    (gradient,) = grad(critic(x), x, torch.ones(len(x)), create_graph=True)
+    (gradient,) = grad(critic(x), x, x.new_ones(len(x)), create_graph=True)
     return two_sided(gradient.flatten(1).norm(dim=1))
 
 
@@ -526,7 +529,7 @@ def backward_to_the_points(critic, real, fake):
 
 @right()
 def with_a_generator_of_its_own(critic, real, fake, generator=torch.Generator().manual_seed(3)):  # noqa: B008
-    eps = torch.rand(len(real), 1, 1, 1, generator=generator)
+    eps = torch.rand(len(real), 1, 1, 1, generator=generator, device=real.device)
     x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
     return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
 
@@ -563,7 +566,7 @@ def r1_and_r2(critic, real, fake):
 
 @right("DRAGAN", also=["weight-inside"])
 def dragan(critic, x):
-    alpha = torch.rand(len(x), 1, 1, 1)
+    alpha = torch.rand(len(x), 1, 1, 1, device=x.device)
     around = x + 0.5 * x.std() * torch.rand_like(x)
     points = (x + alpha * (around - x)).detach().requires_grad_()
     return 10 * two_sided(slopes(critic, points).flatten(1).norm(dim=1))
@@ -750,9 +753,76 @@ def test_a_shape_of_ones_own():
     assert "(3, 8, 8)" in check(for_32_pixels).undecided[0]
 
 
+# ---------------------------------------------------------------- on a GPU, without one
+
+DEVICE, USE_CUDA = "cpu", False
+
+
+def eps_on_the_cpu(critic, real, fake):
+    eps = torch.rand(len(real), 1, 1, 1)
+    x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+def a_global_device(critic, real, fake):
+    eps = torch.rand(len(real), 1, 1, 1, device=DEVICE)
+    x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+def cuda_behind_a_flag(critic, real, fake):
+    eps = torch.rand(len(real), 1, 1, 1)
+    eps = eps.cuda() if USE_CUDA else eps
+    x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+class Trainer:
+    device = "cpu"
+
+    def penalty(self, critic, real, fake):
+        eps = torch.rand(len(real), 1, 1, 1, device=self.device)
+        x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+        return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
+def test_tensors_on_the_wrong_device_are_told_without_a_gpu():
+    assert check(eps_on_the_cpu).names == ("device-mismatch",)
+    for chooses in (a_global_device, cuda_behind_a_flag, Trainer().penalty):
+        report = check(chooses)
+        assert report.names == () and ["chooses a device" in said for said in report.undecided] == [True], str(report)
+
+
+def test_what_is_decided_by_a_number_is_tried_all_the_same():
+    def with_an_if(critic, real, fake):
+        value = two_sided(slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1))
+        return value if value.item() > 0 and bool(real.any()) and float(fake.sum()) else value * 0
+
+    assert check(with_an_if).names == () and not check(with_an_if).undecided
+
+    def by_numpy(critic, real, fake):
+        value = two_sided(slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1))
+        return value * float(np.sign(value.detach().numpy() + 1))
+
+    assert "whether it runs on a GPU" in check(by_numpy).undecided[0]
+
+
+def test_a_bare_cuda_is_recognised():
+    def asks_for_a_gpu(critic, real, fake):
+        raise AssertionError("Torch not compiled with CUDA enabled")
+
+    with pytest.raises(ValueError, match="asks for a GPU by itself"):
+        check(asks_for_a_gpu)
+
+
 def test_sizes_that_are_written_in():
     def of_64_samples(netD, real_data, fake_data):
-        alpha = torch.rand(64, 1).expand(64, real_data.nelement() // 64).contiguous().view(64, 3, 32, 32)
+        alpha = (
+            torch.rand(64, 1, device=real_data.device)
+            .expand(64, real_data.nelement() // 64)
+            .contiguous()
+            .view(64, 3, 32, 32)
+        )
         x = (alpha * real_data + (1 - alpha) * fake_data).detach().requires_grad_()
         return two_sided(slopes(netD, x).norm(2, dim=1))
 
@@ -811,9 +881,9 @@ def test_reading_it():
     report = check(four_at_once)
     text, table = str(report), report._repr_html_()
     assert text.startswith("four_at_once: 4 faults.") and repr(report) == text
-    assert max(map(len, text.splitlines())) < 110
+    assert max(len(line) for line in text.splitlines() if "https://" not in line) < 110
     for finding in report.findings:
-        assert finding.room == f"16_bug_museum.html#room-{finding.name}"
+        assert finding.room.startswith("https://") and finding.room.endswith(f"16_bug_museum.html#room-{finding.name}")
         assert finding.name in text and finding.room in text and finding.room in table
         compile(finding.mend, finding.name, "exec")  # the mend is Python
     clean = check(by_autograd)
