@@ -53,6 +53,7 @@ STYLE = {
 }
 
 MAX_BYTES = 400_000
+SMOOTH = "smooth"  # the gid of images that are to be drawn without visible pixels
 WIDTHS = {1: 5.0, 2: 6.4, 3: 7.0, 4: 7.0}  # inches; 7 inches fill the book's column of 720 px
 PIXELS_PER_POINT = 720 / (7.0 * 72)
 
@@ -128,6 +129,8 @@ def _embeddable(svg: str, alt: str, scope: str) -> str:
     # This rule would reach every icon of the page; as a style of the root it is inherited by the figure alone.
     svg = re.sub(r"\s*<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"\s*\n\s*", "\n", svg.replace("xlink:href", "href"))
+    # Without this style a browser smooths the image where it is drawn larger than it is.
+    svg = re.sub(rf'(<image[^>]*? id="{SMOOTH}"[^>]*?) style="image-rendering:[^"]*"', r"\1", svg)
     svg = re.sub(r'(?<=[ \n])(d|x|y)="[^"]*"', _compact, svg)
     for color, variable in VARIABLES.items():
         svg = svg.replace(color, f"var({variable}, {color})")

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
 from .config import History, stack
-from .figures import GENERATED, GRADIENT, INK, LINES, MARKERS, NEUTRAL, REAL, SWEEP
+from .figures import GENERATED, GRADIENT, INK, LINES, MARKERS, NEUTRAL, REAL, SMOOTH, SWEEP
 from .penalties import gradient_norms
 
 MAX_POINTS = 250  # of a line: more than this is finer than a pixel
@@ -124,10 +124,15 @@ def samples(ax: Axes, real=None, fake=None, limit: float = 2.0) -> None:
 
 
 def _heat_map(ax: Axes, x, y, values, **style):
-    """A smooth image of values on a grid, whose points are the centres of its pixels."""
+    """A smooth image of values on a grid, whose points are the centres of its pixels.
+
+    It is stored with one pixel a grid point, a tenth of what a smooth image takes; who draws the figure smooths it.
+    """
     dx, dy = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
     box = (x[0] - dx, x[-1] + dx, y[0] - dy, y[-1] + dy)
-    return ax.imshow(values, extent=box, origin="lower", interpolation="bilinear", **style)
+    image = ax.imshow(values, extent=box, origin="lower", interpolation="none", **style)
+    image.set_gid(SMOOTH)
+    return image
 
 
 def value_surface(ax: Axes, critic, extent, real=None, n: int = 64) -> None:

@@ -170,6 +170,15 @@ def test_histogram_of_norms_has_a_line_at_the_target(ax):
     assert ax.lines[0].get_xdata()[0] == 0.5
 
 
+def test_heat_maps_are_small_and_smooth_and_tiles_are_not_smoothed(ax):
+    plots.value_surface(ax, lambda x: x.square().sum(1), 2.0)
+    svg = figures.to_svg(ax.figure, "a bowl, as a heat map")
+    assert len(svg) < 40_000 and '<image href="data:image/png' in svg and "image-rendering" not in svg
+    fig, ax = figures.figure()
+    plots.image_grid(ax, torch.zeros(8, 1, 8, 8))
+    assert "image-rendering:pixelated" in figures.to_svg(fig, "tiles with hard edges")
+
+
 def test_image_grid_lays_tiles_row_by_row(ax):
     images = torch.arange(5.0).view(5, 1, 1, 1).expand(5, 1, 2, 3) / 5
     plots.image_grid(ax, images, columns=3)
