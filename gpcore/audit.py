@@ -13,11 +13,11 @@ from ._audit import calling
 from ._audit.judge_device import judge_device
 from ._audit.judge_eps import judge_eps
 from ._audit.judge_graph import judge_graph
-from ._audit.judge_law import find_law, judge_law, judge_lawless
+from ._audit.judge_law import UNUSUAL, find_law, judge_law, judge_lawless
 from ._audit.laws import Law
 from ._audit.mends import finding
 from ._audit.points import Points, locate
-from ._audit.probes import Subject, find_subject, own_random
+from ._audit.probes import CannotCall, Subject, find_subject, own_random
 from ._audit.report import Finding, Report
 
 
@@ -104,6 +104,7 @@ def check(
     shape: tuple[int, ...] | None = None,
     critic: Callable[[Tensor], Tensor] | None = None,
     batch: Tensor | None = None,
+    batch_size: int | None = None,
 ) -> Report:
     """Run a gradient penalty on crafted critics and batches, and report in words what is wrong with it.
 
@@ -121,9 +122,11 @@ def check(
         shape: of one sample, for code that takes one size alone; by default images of (3, 8, 8), then vectors of 5.
         critic: your own critic, which is then checked too: for coupling between samples and for a sigmoid at its end.
         batch: samples ``(N, ...)`` for it, N at least 4.
+        batch_size: of the crafted batches, for code that has one number written in; by default 6, then 64.
 
     Returns:
-        The report; ``report.ok`` is False where there is a fault. ``assert check(my_penalty).ok`` is a test.
+        The report; ``report.ok`` is False where there is a fault, or where the penalty follows no law that is known.
+        ``assert check(my_penalty).ok`` is a test.
 
     Raises:
         TypeError: the arguments' names do not tell what they are.
@@ -137,7 +140,10 @@ def check(
         raise ValueError("critic and batch go together: give both or neither")
     name = getattr(my_penalty, "__name__", type(my_penalty).__name__)
     findings = _judge_critic(critic, batch) if critic is not None else []
-    subject, refused = find_subject(adapt or calling.adapt(my_penalty), shape)
+    try:
+        subject, refused = find_subject(adapt or calling.adapt(my_penalty), shape, batch_size)
+    except CannotCall as error:
+        raise CannotCall(f"{error}{'' if adapt else calling.described(my_penalty)}") from None
     undecided: list[str] = []
     if refused:
         first, why = next(iter(refused.items()))
@@ -151,10 +157,11 @@ def check(
     if probe.points is None:
         undecided.append("its points, norm and law: it does not differentiate the critic that it is given")
         findings += judge_graph(subject, None, undecided)
-        return Report(name, "not a gradient penalty of the critic", _ordered(findings), tuple(undecided))
+        family = "not a gradient penalty of the critic"
+        return Report(name, family, _ordered(findings), tuple(undecided), recognised=False)
 
     points = locate(probe, subject)
-    law, observed = find_law(subject)
+    law, observed = find_law(subject, undecided)
     weight = None
     if law is None:
         found = judge_lawless(observed, points, undecided) or _judge_coupling(subject, points)
@@ -170,7 +177,8 @@ def check(
             findings += _judge_weight(my_penalty, subject, law, weight, adapt is not None)
     findings += _judge_place(subject, points, law, bool(seeds), undecided)
     findings += judge_graph(subject, law, undecided) + judge_device(my_penalty, subject, undecided)
-    return Report(name, _family(law, points), _ordered(findings), tuple(undecided), weight)
+    known = law is not None and law.norm not in UNUSUAL
+    return Report(name, _family(law, points), _ordered(findings), tuple(undecided), weight, known)
 
 
 def _judge_place(

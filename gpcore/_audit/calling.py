@@ -72,10 +72,14 @@ def roles(function: Callable) -> dict[str, str]:
     unclear = [name for name, answer in found.items() if answer is None]
     if unclear or len(core) != len(set(core)) or "critic" not in core or len(core) < 2:
         why = f"; {', '.join(unclear)} could not be told" if unclear else ""
+        if "critic" not in core and len(core) == 2 and inspect.ismethod(function):
+            why += "; its critic is an attribute of the object, which adapt= can set before it calls"
+        elif "critic" not in core and not unclear and len(core) == 2:
+            why += "; it takes no critic"
         raise TypeError(
             f"the function must be given ({', '.join(needed) or 'nothing'}), where a critic, real and fake samples "
-            f"were looked for{why}. Pass adapt=, a function (critic, real, fake) -> penalty, for instance "
-            "check(mine, adapt=lambda critic, real, fake: mine(critic, real, fake, 0))"
+            f"were looked for{why}. Pass adapt=, a function (critic, real, fake) -> penalty: "
+            "check(mine, adapt=lambda critic, real, fake: mine(...))"
         )
     for p in parameters:
         answer = role(p.name)
@@ -109,6 +113,13 @@ def adapt(function: Callable, weight: float | None = None) -> Callable[..., Any]
         return function(*arguments, **named)
 
     return call
+
+
+def described(function: Callable) -> str:
+    """How it was called, for a reader whose names were read otherwise than they were meant."""
+    if signature(function) is None:
+        return ""
+    return f". It was called with {', '.join(f'{name} as the {role}' for name, role in roles(function).items())}"
 
 
 def weight_argument(function: Callable) -> str | None:

@@ -28,12 +28,15 @@ class _AnyNumber(TorchFunctionMode):
 
 def _chooses(function: Callable) -> bool:
     """Does it name a device of its own choice: a global ``device``, ``self.device``, ``.cuda()`` behind a flag?"""
+    function = inspect.unwrap(function)
     if hasattr(getattr(function, "__self__", function), "device"):
         return True
-    code = getattr(inspect.unwrap(function), "__code__", None)
+    code = getattr(function, "__code__", None)
     if code is None:
         return False
     own = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_DEREF")}
+    if any(type(function.__globals__.get(name)) is type(torch.FloatTensor) for name in own):
+        return True  # Tensor = torch.cuda.FloatTensor if cuda else torch.FloatTensor
     flags = {*code.co_names, *code.co_varnames, *own}
     return bool(re.search("cuda|gpu", " ".join(flags).lower()) or re.search("device", " ".join(own).lower()))
 
@@ -42,6 +45,7 @@ def judge_device(function: Callable, subject: Subject, undecided: list[str]) -> 
     """Call the function with all it is given on PyTorch's meta device, which mixes with the CPU no more than a GPU."""
     critic = Critic(subject.shape, 0.7, 1.3, column=subject.column, dtype=subject.dtype).to("meta")
     real, fake = (x.to("meta") for x in batch(subject.shape, subject.size, subject.dtype))
+    fake.requires_grad_(subject.carried)
     try:
         with own_random(0), _AnyNumber():
             subject.function(critic, real, fake)

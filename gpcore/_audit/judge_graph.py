@@ -31,15 +31,11 @@ def judge_graph(subject: Subject, law: Law | None, undecided: list[str]) -> list
     if call.own_backward and gradients is not None:
         undecided.append("it runs backward() itself AND returns a graph: gradients would be added twice")
 
-    # x = theta * noise stands for a generator.
-    theta = torch.ones((), dtype=subject.dtype, requires_grad=True)
-    call = subject.call(slope=0.7, curve=1.3, fake_from=theta)
+    reached = _reaches_generator(subject)
     # What is no penalty, or more than one, may well depend on the fake samples.
-    if law is not None and call.result is not None and call.result.requires_grad:
-        (reached,) = torch.autograd.grad(call.result, theta, allow_unused=True)
-        if reached is not None and reached != 0:
-            said = f"a generator's parameter received the gradient {reached.item():.3g} from the penalty"
-            found.append(finding("fake-not-detached", said))
+    if law is not None and reached:
+        said = f"a generator's parameter received the gradient {reached:.3g} from the penalty"
+        found.append(finding("fake-not-detached", said))
 
     try:
         call = subject.call(slope=0.0)
@@ -69,6 +65,19 @@ def judge_graph(subject: Subject, law: Law | None, undecided: list[str]) -> list
     except Exception as error:
         undecided.append(f"it raised where real and fake samples are equal: {type(error).__name__}: {error}")
     return found
+
+
+def _reaches_generator(subject: Subject) -> float:
+    """The penalty's gradient in a generator's parameter; 0 where the function refuses samples with a graph."""
+    theta = torch.ones((), dtype=subject.dtype, requires_grad=True)  # theta * noise stands for a generator
+    try:
+        call = subject.call(slope=0.7, curve=1.3, fake_from=theta)
+    except Exception:  # refused aloud: x.requires_grad = True does, where x has a graph already
+        return 0.0
+    if call.result is None or not call.result.requires_grad:
+        return 0.0
+    (reached,) = torch.autograd.grad(call.result, theta, allow_unused=True)
+    return 0.0 if reached is None else reached.item()
 
 
 def _parameter_gradients(call: Call) -> Tensor | None:

@@ -24,7 +24,7 @@ _BATCH |= {"mean gradient": "the gradients are averaged over the batch before th
 _ELEMENTS = {"every element": "the law is applied to each element's absolute value"}
 _ELEMENTS |= {"every element with its sign": "the law is applied to each element of the gradient"}
 _ELEMENTS |= {"root mean square": "the squares are averaged over a sample's elements, not summed"}
-_UNUSUAL = {
+UNUSUAL = {
     "squared norm": "whether it means to square twice: the law is put on the squared norm, (norm^2 - 1)^2, which has "
     "its minimum at norm 1 too but another pull; is a square root missing?",
     "L1": "whether it means its norm: is the sum of absolute values (L1), not the Euclidean one",
@@ -72,8 +72,8 @@ def judge_law(law: Law, subject: Subject, undecided: list[str]) -> tuple[list[Fi
         found.append(finding("norm-over-batch", _BATCH[law.norm]))
     elif law.norm in _ELEMENTS:
         found.append(finding("norm-per-element", f"{_ELEMENTS[law.norm]} (samples of shape {shape})"))
-    elif law.norm in _UNUSUAL:
-        undecided.append(_UNUSUAL[law.norm])
+    elif law.norm in UNUSUAL:
+        undecided.append(UNUSUAL[law.norm])
     elements = torch.Size(subject.shape).numel()
     if law.kind in ("absolute", "difference", "hinge"):
         said = {"absolute": "|norm - t|", "difference": "norm - t", "hinge": "max(0, norm - t)"}[law.kind]
@@ -102,9 +102,17 @@ def judge_law(law: Law, subject: Subject, undecided: list[str]) -> tuple[list[Fi
     return found, weight
 
 
-def find_law(subject: Subject) -> tuple[Law | None, list[Observation]]:
-    """The law that explains the penalty's values, or None; and these values."""
-    observed = observe(subject, _PROBES)
+def find_law(subject: Subject, undecided: list[str]) -> tuple[Law | None, list[Observation]]:
+    """The law that explains the penalty's values, or None; and these values. A critic that it refuses is left out."""
+    observed, refused = [], {}
+    for slope, curve in _PROBES:
+        try:
+            observed += observe(subject, ((slope, curve),))
+        except Exception as error:
+            refused[slope] = f"{type(error).__name__}: {error}"
+    if refused:
+        slopes = ", ".join(f"{slope:g}" for slope in refused)
+        undecided.append(f"what it does with critics of slope {slopes}: it raised {next(iter(refused.values()))}")
     return fit(observed) if observed else None, observed
 
 

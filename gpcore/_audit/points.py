@@ -45,9 +45,17 @@ def _on_segments(points: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Te
     r, f = r[None, :, None], f[None, None, :]
     eps = ((x[:, None, None] - f) * (r - f)).sum(-1) / (r - f).square().sum(-1)
     off = (x[:, None, None] - eps[..., None] * r - (1 - eps[..., None]) * f).abs().amax(-1)
+    off = off.nan_to_num(torch.inf)  # from a sample to itself there is no segment
     best = off.reshape(m, -1).argmin(1)
     pick = torch.arange(m)
     return eps.reshape(m, -1)[pick, best], off.reshape(m, -1)[pick, best]
+
+
+def _between(points: Tensor, samples: Tensor) -> bool:
+    """Do all points lie on lines between two of the samples?"""
+    if len(samples) > 2 * BATCHES[0] or samples[0].numel() < 2:
+        return False
+    return bool((_on_segments(points, samples, samples)[1] < CLOSE).all())
 
 
 def locate(call: Call, subject: Subject) -> Points:
@@ -62,6 +70,10 @@ def locate(call: Call, subject: Subject) -> Points:
     eps, off = _on_segments(points, real, fake)
     if (off < CLOSE).all():
         return Points("interpolates", eps)
+    for name, samples in (("real", real), ("fake", fake)):
+        if _between(points, samples):
+            said = f"the points lie between {name} samples and {name} samples, as if the others had been mixed up"
+            return Points("elsewhere", text=said)
     # Far-off fake samples do not move points around the real ones; real samples carry their points with them.
     try:
         far = [subject.call(n=len(real), shift=shift) for shift in ((0.0, 1000.0), (1000.0, 0.0))]

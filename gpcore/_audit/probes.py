@@ -159,6 +159,7 @@ class Subject:
     dtype: torch.dtype = torch.float64
     column: bool = True
     size: int = BATCHES[0]
+    carried: bool = False  # fake samples come with a generator's graph: code that leans on it has no points without
 
     def call(
         self, *, slope=1.0, curve=0.0, n=None, seed=0, dtype=None, shift=(0.0, 0.0), fake_from=None, same=False
@@ -172,6 +173,8 @@ class Subject:
         real, fake = batch(self.shape, n, dtype)
         real, fake = real + shift[0], fake + shift[1]
         fake = real.clone() if same else fake
+        if self.carried and fake_from is None:
+            fake_from = torch.ones((), dtype=dtype, requires_grad=True)
         given = fake if fake_from is None else fake * fake_from
         with own_random(seed):
             result, value, shape = _number(self.function(critic, real, given))
@@ -183,30 +186,37 @@ class Subject:
         return Call(critic, real.double(), fake.double(), result, value, shape, points, after, own)
 
 
-def find_subject(function: Callable, shape: tuple[int, ...] | None) -> tuple[Subject, dict[tuple[int, ...], str]]:
+def find_subject(
+    function: Callable, shape: tuple[int, ...] | None, size: int | None
+) -> tuple[Subject, dict[tuple[int, ...], str]]:
     """The first kind of batch that the function takes, and what it raised on those before.
 
     Raises:
         CannotCall: it takes none of them.
     """
-    refused: dict[tuple[int, ...], str] = {}
-    last: Exception | None = None
-    shapes = (tuple(shape),) if shape else SHAPES
+    sizes, shapes = (size,) if size else BATCHES, (tuple(shape),) if shape else SHAPES
     dtypes = (torch.float64, torch.float32, torch.float16)
-    for size, tried, dtype, column in product(BATCHES, shapes, dtypes, (True, False)):
-        subject = Subject(function, tried, dtype, column, size)
-        try:
-            subject.call(curve=1.0)
-            refused.pop(tried, None)  # it was the kind of output or number that it refused, not the shape
-            return subject, refused
-        except Exception as error:  # anything may come out of foreign code
-            refused.setdefault(tried, f"{type(error).__name__}: {error}")
-            last = last or error
-    first = next(iter(refused.values()))
-    hint = "It asks for a GPU by itself; x.to(real.device) works everywhere. " if "cuda" in first.lower() else ""
+    told: list[str] = []  # what it said of samples without a graph, which is what a reader would give it first
+    for carried in (False, True):
+        refused: dict[tuple[int, ...], str] = {}
+        for n, tried, dtype, column in product(sizes, shapes, dtypes, (True, False)):
+            subject = Subject(function, tried, dtype, column, n, carried)
+            try:
+                subject.call(curve=1.0)
+                refused.pop(tried, None)  # it was the kind of output or number that it refused, not the shape
+                return subject, refused
+            except Exception as error:  # anything may come out of foreign code
+                refused.setdefault(tried, f"{type(error).__name__}: {error}".splitlines()[0])
+        told = told or list(dict.fromkeys(refused.values()))
+    hint = ""
+    if any("cuda" in text.lower() for text in told):
+        hint = "It asks for a GPU by itself; x.to(real.device) works everywhere. "
+    elif "'Critic' object" in told[0]:
+        hint = "It wants scores where it was given a critic: adapt= can compute them and hand them over. "
     raise CannotCall(
-        f"the function could not be called with a critic and two batches of {' or '.join(map(str, BATCHES))} samples, "
-        f"in the shapes {' or '.join('(N, ' + ', '.join(map(str, s)) + ')' for s in refused)}; "
-        f"the first error was {first}. {hint}"
-        "Pass shape= for samples of another shape, or adapt= a function (critic, real, fake) -> penalty"
-    ) from last
+        f"the function could not be called with a critic and two batches of {' or '.join(map(str, sizes))} samples, "
+        f"in the shapes {' or '.join('(N, ' + ', '.join(map(str, s)) + ')' for s in shapes)}. "
+        f"It raised {' and, last, '.join(dict.fromkeys((told[0], told[-1])))}. {hint}"
+        "Pass shape= for samples of another shape, batch_size= for another number of them, or adapt= a function "
+        "(critic, real, fake) -> penalty"
+    )

@@ -73,6 +73,7 @@ class Report:
         findings: faults first.
         undecided: sentences on what could not be told.
         weight: the number that the law was found to be multiplied by, or None.
+        recognised: False where no law that is known gives what the function did: then nothing vouches for it.
     """
 
     subject: str
@@ -80,11 +81,12 @@ class Report:
     findings: tuple[Finding, ...] = ()
     undecided: tuple[str, ...] = ()
     weight: float | None = None
+    recognised: bool = True
 
     @property
     def ok(self) -> bool:
-        """False where there is a fault; what is only information, or could not be decided, leaves it True."""
-        return not any(finding.fault for finding in self.findings)
+        """True where the function was recognised and has no fault; single things that could not be decided are left."""
+        return self.recognised and not any(finding.fault for finding in self.findings)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -100,6 +102,8 @@ class Report:
         count = len(self.faults)
         if count:
             return f"{count} fault{'s' if count > 1 else ''}"
+        if not self.recognised:
+            return "not recognised, so nothing vouches for it"
         return "no fault found, but not everything could be decided" if self.undecided else "no fault found"
 
     def __str__(self) -> str:
