@@ -10,6 +10,17 @@ export function palette(root) {
   return Object.fromEntries(COLOURS.map((name) => [name, style.getPropertyValue(`--pg-${name}`).trim()]));
 }
 
+// Is the paper around `element` dark? Every host names its themes in its own way, but all set the colour of their ink,
+// and a canvas reads it in whatever form it is written.
+export function onDarkPaper(element) {
+  const pen = heat.getContext("2d", { willReadFrequently: true });
+  pen.clearRect(0, 0, 1, 1);
+  pen.fillStyle = getComputedStyle(element).color;
+  pen.fillRect(0, 0, 1, 1);
+  const [red, green, blue] = pen.getImageData(0, 0, 1, 1).data;
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 127;
+}
+
 // The canvas in the screen's own pixels; sizes below are those of the page. Null while it is not laid out.
 export function openCanvas(canvas) {
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
