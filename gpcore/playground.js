@@ -770,6 +770,8 @@ const GROUPS = [
 { name: "seed", label: "Seed" },
 ]],
 ];
+const known = GROUPS.flatMap(([, controls]) => controls);
+const CONTROLS = known.map((control) => control.name);
 function choice(control, id, onChange) {
 const options = Object.entries(CHOICES[control.name]).map(([value, words]) => make("option", { value }, words));
 const changed = () => onChange(control.name, input.value);
@@ -812,7 +814,6 @@ shown.push({ control, row, show });
 if (control.name === "constraint") row.append(formula);
 return row;
 };
-const known = GROUPS.flatMap(([, controls]) => controls);
 const content = names
 ? names.map((name) => rowOf(known.find((control) => control.name === name)))
 : GROUPS.map(([title, controls]) => make("fieldset", {}, make("legend", {}, title), ...controls.map(rowOf)));
@@ -1055,7 +1056,8 @@ pen.moveTo(LEFT, y(mark));
 pen.lineTo(width - 4, y(mark));
 pen.stroke();
 }
-for (const { values, colour, dash } of lines) {
+for (const { values, colour, dash, faint } of lines) {
+pen.globalAlpha = faint ? 0.5 : 1;
 pen.strokeStyle = colour;
 pen.lineWidth = 1.7;
 pen.setLineDash(dash);
@@ -1063,6 +1065,7 @@ pen.beginPath();
 values.forEach((value, i) => pen.lineTo(x(steps[i]), y(value)));
 pen.stroke();
 }
+pen.globalAlpha = 1;
 pen.setLineDash([]);
 }
 function niceStep(step) {
@@ -1113,8 +1116,8 @@ font: inherit; min-height: 2.2rem; padding: 0.2rem 0.75rem;
 .pg button:hover { background: var(--pg-tint); }
 .pg button[aria-pressed="true"] { background: var(--pg-ink); border-color: var(--pg-ink); color: var(--pg-paper); }
 .pg :is(button, select, input, summary, canvas):focus-visible { outline: 3px solid var(--pg-real); outline-offset: 2px; }
-.pg .pg-main { background: var(--pg-real); border-color: var(--pg-real); color: var(--pg-paper); font-weight: 600; min-width: 5.2rem; }
-.pg .pg-main:hover { filter: brightness(1.1); }
+.pg button.pg-main { background: var(--pg-real); border-color: var(--pg-real); color: var(--pg-paper); font-weight: 600; min-width: 5.2rem; }
+.pg button.pg-main:hover { filter: brightness(1.1); }
 .pg-bar, .pg-presets { align-items: center; display: flex; flex-wrap: wrap; gap: 0.45rem; }
 .pg-presets { margin-top: 0.6rem; }
 .pg .pg-preset { border-radius: 99px; font-size: 0.88em; min-height: 1.9rem; }
@@ -1164,10 +1167,11 @@ background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px soli
 .pg p.pg-formula { color: var(--pg-muted); font-size: 0.92em; margin-top: 0.3rem; }
 .pg-turns label { font-weight: 600; margin: 0 1.2rem 0 0.35rem; }
 .pg-turns input { accent-color: var(--pg-real); }
-/* The small form, between the paragraphs of a chapter */
+/* The small form, between the paragraphs of a chapter: what changes while it runs must not move the text below it. */
 .pg-small { border: 1px solid var(--pg-line); border-radius: 8px; padding: 0.8rem 0.9rem; }
 .pg-small .pg-controls { display: grid; gap: 0.2rem 1.6rem; grid-template-columns: repeat(auto-fit, minmax(min(15rem, 100%), 1fr)); margin: 0.6rem 0; }
 .pg-squares .pg-pictures { gap: 0.6rem; grid-template-columns: repeat(2, minmax(0, 1fr)); }
+.pg-small :is(.pg-game, .pg-slope) .pg-keys { align-content: flex-start; min-height: 2.9em; }
 .pg-small .pg-still { display: none; }
 .pg-small p.pg-open { margin-top: 0.7rem; }
 @container (min-width: 34rem) {
@@ -1182,6 +1186,13 @@ background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px soli
 .pg-panel { grid-column: 2; }
 .pg-views { grid-column: 1; grid-row: 1; }
 .pg-controls { display: block; }
+}
+@container (max-width: 34rem) {
+.pg-small .pg-bar button { min-width: 0; padding: 0.2rem 0.6rem; }
+.pg-squares .pg-keys { font-size: 0.82em; }
+.pg-squares :is(.pg-game, .pg-slope) .pg-keys { min-height: 4.4em; }
+.pg-small:not(.pg-squares) .pg-square { margin: 0 auto; width: 13rem; }
+.pg-small .pg-wide { height: 9rem; }
 }
 @media print {
 .pg-bar, .pg-presets, .pg-panel, .pg-small .pg-controls { display: none !important; }
@@ -1226,7 +1237,7 @@ gradients,
 key(["critic", "critic"], ["generated", "generator"], ["after", "dashed: after scaling"]),
 ),
 };
-pictures.game.classList.add("pg-game");
+for (const [which, figure] of Object.entries(pictures)) figure.classList.add(`pg-${which}`);
 const element = make(
 "section",
 { class: "pg-view", "aria-label": name },
@@ -1270,7 +1281,7 @@ if (!drawing.hidden) paintPencil(playing, pencil, colours);
 paintNorms(norms, latest, colours);
 const column = (at) => rows.map((row) => row[at]);
 const steps = column(0);
-const line = (at, colour, dash = []) => ({ values: column(at), colour: colours[colour], dash });
+const line = (at, colour, more = {}) => ({ values: column(at), colour: colours[colour], dash: [], ...more });
 const penalised = settings.constraint in PENALTIES;
 pictures.losses.querySelector('[data-key="penalty"]').hidden = !penalised;
 pictures.gradients.querySelector(".pg-key-after").hidden = !settings.threshold;
@@ -1281,11 +1292,12 @@ steps,
 { log: false },
 colours,
 );
-const scaled = settings.threshold > 0 ? [line(5, "critic", DASHED), line(7, "generated", DASHED)] : [];
+const faint = settings.threshold > 0;
+const scaled = faint ? [line(5, "critic", { dash: DASHED }), line(7, "generated", { dash: DASHED })] : [];
 paintCurves(
 gradients,
 steps,
-[line(4, "critic"), line(6, "generated"), ...scaled],
+[line(4, "critic", { faint }), line(6, "generated", { faint }), ...scaled],
 { log: true, mark: settings.threshold },
 colours,
 );
@@ -1383,7 +1395,7 @@ const paceLabel = make("label", { for: paceId, class: "pg-hidden" }, "Speed");
 const ready = { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" };
 const whole = root.querySelector(".pg-whole");
 if (small) {
-root.prepend(make("div", { class: "pg-bar" }, play, once, restart, speed), controls.element, views);
+root.prepend(make("div", { class: "pg-bar" }, play, once, restart), controls.element, views);
 root.classList.add("pg-small");
 root.classList.toggle("pg-squares", small.show.every((which) => ["game", "slope"].includes(which)));
 } else {

@@ -173,7 +173,7 @@ these settings</a> (in a new tab)</p>
 </div><script>{script}</script>"""
 
 
-def playground(*, controls: Sequence[str] | None = None, show: Sequence[str] = ("game",), **settings) -> None:
+def playground(*, controls: Sequence[str] | None = None, show: Sequence[str] | None = None, **settings) -> None:
     """Display the book's living page: two networks trained in the browser, with no kernel, server or network needed.
 
     It keeps living in a notebook that is only looked at. It begins when it is scrolled into view and sleeps out of it.
@@ -184,7 +184,7 @@ def playground(*, controls: Sequence[str] | None = None, show: Sequence[str] = (
             ``show``, and a link to the whole page with the settings of the moment.
         show: the pictures of the small form, in this order: ``"game"`` (the samples on the critic's value), ``"slope"``
             (the map of its input gradient's norm), ``"losses"``, ``"gradients"`` (the norms of the parameters'
-            gradients, before and after scaling). The whole page shows all four.
+            gradients, before and after scaling). None is ``("game",)``. The whole page shows all four.
         settings: what it starts with, as for :class:`Config`: ``data``, ``loss``, ``constraint``, ``weight``, ``clip``,
             ``threshold`` (of gradient norm scaling; 0 is none), ``n_critic``, ``lr_critic``, ``lr_generator``,
             ``optimizer``, ``activation``, ``batch_size``, ``seed``. ``gpcore.widgets.PLAYGROUND`` lists the values of
@@ -192,16 +192,18 @@ def playground(*, controls: Sequence[str] | None = None, show: Sequence[str] = (
 
     Raises:
         TypeError: ``controls`` or ``show`` is one string and not a sequence of them.
-        ValueError: a setting, a value, a control or a picture that the page does not have, one that is named twice, or
-            none at all.
+        ValueError: a setting, a value, a control or a picture that the page does not have, one that is named twice or
+            none at all, or ``show`` without ``controls``.
     """
     for name, value in settings.items():
         _checks.one_of(name, value, PLAYGROUND[_checks.one_of("setting", name, PLAYGROUND)])
     small, start = "", ""
+    if controls is None and show is not None:
+        raise ValueError(f"show must come with controls, for it belongs to the small form; got {show!r} alone")
     if controls is not None:
         controls = [_PAGE_NAMES.get(name, name) for name in _names("controls", controls, PLAYGROUND)]
-        form = json.dumps({"controls": controls, "show": _names("show", show, _PICTURES)})
-        small = f' data-small="{html.escape(form)}"'
+        form = {"controls": controls, "show": _names("show", ("game",) if show is None else show, _PICTURES)}
+        small = f' data-small="{html.escape(json.dumps(form))}"'
     if settings:
         start = ", starting with " + ", ".join(f"{name} = {value}" for name, value in settings.items())
     of_page = {_PAGE_NAMES.get(name, name): value for name, value in settings.items()}

@@ -29,6 +29,9 @@ const GROUPS = [
   ]],
 ];
 
+const known = GROUPS.flatMap(([, controls]) => controls);
+export const CONTROLS = known.map((control) => control.name);
+
 function choice(control, id, onChange) {
   const options = Object.entries(CHOICES[control.name]).map(([value, words]) => make("option", { value }, words));
   const changed = () => onChange(control.name, input.value);
@@ -74,7 +77,6 @@ export function createControls(onChange, names) {
     if (control.name === "constraint") row.append(formula);
     return row;
   };
-  const known = GROUPS.flatMap(([, controls]) => controls);
   const content = names
     ? names.map((name) => rowOf(known.find((control) => control.name === name)))
     : GROUPS.map(([title, controls]) => make("fieldset", {}, make("legend", {}, title), ...controls.map(rowOf)));

@@ -135,7 +135,7 @@ const short = (number) => {
   return words.replaceAll("-", "−");
 };
 
-// Curves over steps. `lines`: [{ values, colour, dash }]; `log` draws decades.
+// Curves over steps. `lines`: [{ values, colour, dash, faint }]; `log` draws decades.
 export function paintCurves(canvas, steps, lines, { log, mark }, colours) {
   const sheet = openCanvas(canvas);
   if (!sheet) return;
@@ -184,7 +184,8 @@ export function paintCurves(canvas, steps, lines, { log, mark }, colours) {
     pen.lineTo(width - 4, y(mark));
     pen.stroke();
   }
-  for (const { values, colour, dash } of lines) {
+  for (const { values, colour, dash, faint } of lines) {
+    pen.globalAlpha = faint ? 0.5 : 1;
     pen.strokeStyle = colour;
     pen.lineWidth = 1.7;
     pen.setLineDash(dash);
@@ -192,6 +193,7 @@ export function paintCurves(canvas, steps, lines, { log, mark }, colours) {
     values.forEach((value, i) => pen.lineTo(x(steps[i]), y(value)));
     pen.stroke();
   }
+  pen.globalAlpha = 1;
   pen.setLineDash([]);
 }
 

@@ -45,8 +45,8 @@ export const STYLE = `
 .pg button:hover { background: var(--pg-tint); }
 .pg button[aria-pressed="true"] { background: var(--pg-ink); border-color: var(--pg-ink); color: var(--pg-paper); }
 .pg :is(button, select, input, summary, canvas):focus-visible { outline: 3px solid var(--pg-real); outline-offset: 2px; }
-.pg .pg-main { background: var(--pg-real); border-color: var(--pg-real); color: var(--pg-paper); font-weight: 600; min-width: 5.2rem; }
-.pg .pg-main:hover { filter: brightness(1.1); }
+.pg button.pg-main { background: var(--pg-real); border-color: var(--pg-real); color: var(--pg-paper); font-weight: 600; min-width: 5.2rem; }
+.pg button.pg-main:hover { filter: brightness(1.1); }
 
 .pg-bar, .pg-presets { align-items: center; display: flex; flex-wrap: wrap; gap: 0.45rem; }
 .pg-presets { margin-top: 0.6rem; }
@@ -101,10 +101,11 @@ export const STYLE = `
 .pg-turns label { font-weight: 600; margin: 0 1.2rem 0 0.35rem; }
 .pg-turns input { accent-color: var(--pg-real); }
 
-/* The small form, between the paragraphs of a chapter */
+/* The small form, between the paragraphs of a chapter: what changes while it runs must not move the text below it. */
 .pg-small { border: 1px solid var(--pg-line); border-radius: 8px; padding: 0.8rem 0.9rem; }
 .pg-small .pg-controls { display: grid; gap: 0.2rem 1.6rem; grid-template-columns: repeat(auto-fit, minmax(min(15rem, 100%), 1fr)); margin: 0.6rem 0; }
 .pg-squares .pg-pictures { gap: 0.6rem; grid-template-columns: repeat(2, minmax(0, 1fr)); }
+.pg-small :is(.pg-game, .pg-slope) .pg-keys { align-content: flex-start; min-height: 2.9em; }
 .pg-small .pg-still { display: none; }
 .pg-small p.pg-open { margin-top: 0.7rem; }
 
@@ -120,6 +121,13 @@ export const STYLE = `
   .pg-panel { grid-column: 2; }
   .pg-views { grid-column: 1; grid-row: 1; }
   .pg-controls { display: block; }
+}
+@container (max-width: 34rem) {
+  .pg-small .pg-bar button { min-width: 0; padding: 0.2rem 0.6rem; }
+  .pg-squares .pg-keys { font-size: 0.82em; }
+  .pg-squares :is(.pg-game, .pg-slope) .pg-keys { min-height: 4.4em; }
+  .pg-small:not(.pg-squares) .pg-square { margin: 0 auto; width: 13rem; }
+  .pg-small .pg-wide { height: 9rem; }
 }
 @media print {
   .pg-bar, .pg-presets, .pg-panel, .pg-small .pg-controls { display: none !important; }

@@ -62,7 +62,7 @@ export function mount(root, { settings = {}, linked = false, small = null, addre
   const whole = root.querySelector(".pg-whole");
   if (small) {
     // What stood here without the script stays for the printer.
-    root.prepend(make("div", { class: "pg-bar" }, play, once, restart, speed), controls.element, views);
+    root.prepend(make("div", { class: "pg-bar" }, play, once, restart), controls.element, views);
     root.classList.add("pg-small");
     root.classList.toggle("pg-squares", small.show.every((which) => ["game", "slope"].includes(which)));
   } else {

@@ -51,7 +51,7 @@ export function createView(name, shown, onDraw) {
       key(["critic", "critic"], ["generated", "generator"], ["after", "dashed: after scaling"]),
     ),
   };
-  pictures.game.classList.add("pg-game");
+  for (const [which, figure] of Object.entries(pictures)) figure.classList.add(`pg-${which}`);
   const element = make(
     "section",
     { class: "pg-view", "aria-label": name },
@@ -101,7 +101,7 @@ export function createView(name, shown, onDraw) {
     paintNorms(norms, latest, colours);
     const column = (at) => rows.map((row) => row[at]);
     const steps = column(0);
-    const line = (at, colour, dash = []) => ({ values: column(at), colour: colours[colour], dash });
+    const line = (at, colour, more = {}) => ({ values: column(at), colour: colours[colour], dash: [], ...more });
     const penalised = settings.constraint in PENALTIES;
     pictures.losses.querySelector('[data-key="penalty"]').hidden = !penalised;
     pictures.gradients.querySelector(".pg-key-after").hidden = !settings.threshold;
@@ -112,11 +112,13 @@ export function createView(name, shown, onDraw) {
       { log: false },
       colours,
     );
-    const scaled = settings.threshold > 0 ? [line(5, "critic", DASHED), line(7, "generated", DASHED)] : [];
+    // Where there is a dashed line to be seen, the other one steps back.
+    const faint = settings.threshold > 0;
+    const scaled = faint ? [line(5, "critic", { dash: DASHED }), line(7, "generated", { dash: DASHED })] : [];
     paintCurves(
       gradients,
       steps,
-      [line(4, "critic"), line(6, "generated"), ...scaled],
+      [line(4, "critic", { faint }), line(6, "generated", { faint }), ...scaled],
       { log: true, mark: settings.threshold },
       colours,
     );
