@@ -595,6 +595,9 @@ const receive = createSession(onSnapshot, ON_PAGE);
 send = receive;
 for (const message of sent.splice(0)) receive(message);
 }
+return {
+begin() {
+if (send) return;
 try {
 worker = new Worker(address());
 send = (message) => worker.postMessage(message);
@@ -606,17 +609,18 @@ worker.onerror = (event) => {
 event.preventDefault();
 if (sent) stayHere();
 };
+sent.forEach(send);
 } catch {
 stayHere();
 }
-return {
+},
 send(message) {
-if (worker) sent?.push(message);
-send(message);
+if (worker || !send) sent?.push(message);
+send?.(message);
 },
 stop() {
 if (worker) worker.terminate();
-else send({ type: "pause" });
+else send?.({ type: "pause" });
 },
 };
 }
@@ -630,8 +634,9 @@ else if (value !== false && value !== null) element.setAttribute(name, value);
 element.append(...children);
 return element;
 }
+const thisCopy = Math.random().toString(36).slice(2, 8);
 let made = 0;
-const freshId = () => `pg-${++made}`;
+const freshId = () => `pg-${thisCopy}-${++made}`;
 const CHOICES = {
 data: {
 "8_gaussians": "8 Gaussians",
@@ -765,6 +770,8 @@ const GROUPS = [
 { name: "seed", label: "Seed" },
 ]],
 ];
+const known = GROUPS.flatMap(([, controls]) => controls);
+const CONTROLS = known.map((control) => control.name);
 function choice(control, id, onChange) {
 const options = Object.entries(CHOICES[control.name]).map(([value, words]) => make("option", { value }, words));
 const changed = () => onChange(control.name, input.value);
@@ -798,20 +805,20 @@ input.setAttribute("aria-valuetext", words(value));
 const label = make("label", { for: id }, control.label, " ", output);
 return { row: make("div", { class: "pg-row" }, label, input), show };
 }
-function createControls(onChange) {
+function createControls(onChange, names) {
 const shown = [];
 const formula = make("p", { class: "pg-formula" });
-const groups = GROUPS.map(([title, controls]) => {
-const rows = controls.map((control) => {
+const rowOf = (control) => {
 const { row, show } = (CHOICES[control.name] ? choice : slider)(control, freshId(), onChange);
 shown.push({ control, row, show });
 if (control.name === "constraint") row.append(formula);
 return row;
-});
-return make("fieldset", {}, make("legend", {}, title), ...rows);
-});
+};
+const content = names
+? names.map((name) => rowOf(known.find((control) => control.name === name)))
+: GROUPS.map(([title, controls]) => make("fieldset", {}, make("legend", {}, title), ...controls.map(rowOf)));
 return {
-element: make("div", { class: "pg-controls" }, ...groups),
+element: make("div", { class: "pg-controls" }, ...content),
 show(settings) {
 formula.textContent = FORMULAS[settings.constraint];
 for (const { control, row, show } of shown) {
@@ -899,6 +906,14 @@ const COLOURS = ["paper", "ink", "real", "generated", "critic", "gradient", "neu
 function palette(root) {
 const style = getComputedStyle(root);
 return Object.fromEntries(COLOURS.map((name) => [name, style.getPropertyValue(`--pg-${name}`).trim()]));
+}
+function onDarkPaper(element) {
+const pen = heat.getContext("2d", { willReadFrequently: true });
+pen.clearRect(0, 0, 1, 1);
+pen.fillStyle = getComputedStyle(element).color;
+pen.fillRect(0, 0, 1, 1);
+const [red, green, blue] = pen.getImageData(0, 0, 1, 1).data;
+return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 127;
 }
 function openCanvas(canvas) {
 const [width, height] = [canvas.clientWidth, canvas.clientHeight];
@@ -1041,7 +1056,8 @@ pen.moveTo(LEFT, y(mark));
 pen.lineTo(width - 4, y(mark));
 pen.stroke();
 }
-for (const { values, colour, dash } of lines) {
+for (const { values, colour, dash, faint } of lines) {
+pen.globalAlpha = faint ? 0.5 : 1;
 pen.strokeStyle = colour;
 pen.lineWidth = 1.7;
 pen.setLineDash(dash);
@@ -1049,6 +1065,7 @@ pen.beginPath();
 values.forEach((value, i) => pen.lineTo(x(steps[i]), y(value)));
 pen.stroke();
 }
+pen.globalAlpha = 1;
 pen.setLineDash([]);
 }
 function niceStep(step) {
@@ -1074,11 +1091,17 @@ font-size: 0.92rem;
 line-height: 1.4;
 margin: 1.2rem 0;
 }
-@media (prefers-color-scheme: dark) {
-html:not([data-theme]) .pg {
---pg-paper: #14181e; --pg-ink: #e4e7eb; --pg-muted: #a9b1bb; --pg-real: #56b4e9; --pg-generated: #f0883e;
---pg-critic: #2fbf95; --pg-gradient: #e29bc2; --pg-neutral: #9aa3ad; --pg-line: #48505b; --pg-tint: rgb(86 180 233 / 9%);
-}
+.pg-dark {
+--pg-paper: var(--pst-color-background, #14181e);
+--pg-ink: var(--pst-color-text-base, #e4e7eb);
+--pg-muted: var(--pst-color-text-muted, #a9b1bb);
+--pg-real: var(--gp-real, #56b4e9);
+--pg-generated: var(--gp-generated, #f0883e);
+--pg-critic: var(--gp-critic, #2fbf95);
+--pg-gradient: var(--gp-gradient, #e29bc2);
+--pg-neutral: var(--gp-neutral, #9aa3ad);
+--pg-line: var(--gp-line, #48505b);
+--pg-tint: var(--gp-tint, rgb(86 180 233 / 9%));
 }
 .pg *, .pg *::before { box-sizing: border-box; }
 .pg [hidden] { display: none !important; }
@@ -1093,8 +1116,8 @@ font: inherit; min-height: 2.2rem; padding: 0.2rem 0.75rem;
 .pg button:hover { background: var(--pg-tint); }
 .pg button[aria-pressed="true"] { background: var(--pg-ink); border-color: var(--pg-ink); color: var(--pg-paper); }
 .pg :is(button, select, input, summary, canvas):focus-visible { outline: 3px solid var(--pg-real); outline-offset: 2px; }
-.pg .pg-main { background: var(--pg-real); border-color: var(--pg-real); color: var(--pg-paper); font-weight: 600; min-width: 5.2rem; }
-.pg .pg-main:hover { filter: brightness(1.1); }
+.pg button.pg-main { background: var(--pg-real); border-color: var(--pg-real); color: var(--pg-paper); font-weight: 600; min-width: 5.2rem; }
+.pg button.pg-main:hover { filter: brightness(1.1); }
 .pg-bar, .pg-presets { align-items: center; display: flex; flex-wrap: wrap; gap: 0.45rem; }
 .pg-presets { margin-top: 0.6rem; }
 .pg .pg-preset { border-radius: 99px; font-size: 0.88em; min-height: 1.9rem; }
@@ -1126,7 +1149,7 @@ color: var(--pg-ink); font-size: 0.95em; font-weight: 600; margin: 0 0 0.35rem; 
 .pg-key-gradient::before { background: var(--pg-gradient); }
 .pg-key-one::before { background: var(--pg-ink); }
 .pg-key-after::before { background: repeating-linear-gradient(90deg, var(--pg-neutral) 0 5px, transparent 5px 9px); }
-.pg-picture:first-child .pg-key-generated::before { border-radius: 50%; height: 8px; width: 8px; }
+.pg-game .pg-key-generated::before { border-radius: 50%; height: 8px; width: 8px; }
 .pg-key-real::before { background: none; border: 2px solid var(--pg-real); border-radius: 50%; height: 10px; width: 10px; }
 .pg-key:is(.pg-key-value, .pg-key-slope)::before {
 background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px solid var(--pg-line); height: 10px; width: 2.6rem;
@@ -1144,7 +1167,15 @@ background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px soli
 .pg p.pg-formula { color: var(--pg-muted); font-size: 0.92em; margin-top: 0.3rem; }
 .pg-turns label { font-weight: 600; margin: 0 1.2rem 0 0.35rem; }
 .pg-turns input { accent-color: var(--pg-real); }
+/* The small form, between the paragraphs of a chapter: what changes while it runs must not move the text below it. */
+.pg-small { border: 1px solid var(--pg-line); border-radius: 8px; padding: 0.8rem 0.9rem; }
+.pg-small .pg-controls { display: grid; gap: 0.2rem 1.6rem; grid-template-columns: repeat(auto-fit, minmax(min(15rem, 100%), 1fr)); margin: 0.6rem 0; }
+.pg-squares .pg-pictures { gap: 0.6rem; grid-template-columns: repeat(2, minmax(0, 1fr)); }
+.pg-small :is(.pg-game, .pg-slope) .pg-keys { align-content: flex-start; min-height: 2.9em; }
+.pg-small .pg-still { display: none; }
+.pg-small p.pg-open { margin-top: 0.7rem; }
 @container (min-width: 34rem) {
+.pg-small .pg-wide { aspect-ratio: 1; height: auto; }
 .pg-pictures { grid-template-columns: repeat(2, minmax(0, 1fr)); }
 .pg-two .pg-views { grid-template-columns: repeat(2, minmax(0, 1fr)); }
 .pg-two .pg-pictures { grid-template-columns: minmax(0, 1fr); }
@@ -1156,7 +1187,18 @@ background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px soli
 .pg-views { grid-column: 1; grid-row: 1; }
 .pg-controls { display: block; }
 }
-@media print { .pg-bar, .pg-presets, .pg-panel { display: none; } }
+@container (max-width: 34rem) {
+.pg-small .pg-bar button { min-width: 0; padding: 0.2rem 0.6rem; }
+.pg-squares .pg-keys { font-size: 0.82em; }
+.pg-squares :is(.pg-game, .pg-slope) .pg-keys { min-height: 4.4em; }
+.pg-small:not(.pg-squares) .pg-square { margin: 0 auto; width: 13rem; }
+.pg-small .pg-wide { height: 9rem; }
+}
+@media print {
+.pg-bar, .pg-presets, .pg-panel, .pg-small .pg-controls { display: none !important; }
+.pg-small .pg-still { display: block; }
+.pg-small:not([data-step]) .pg-views { display: none; }
+}
 `;
 const MOST_ROWS = 800;
 const DASHED = [5, 4];
@@ -1168,7 +1210,8 @@ return make("p", { class: "pg-keys" }, ...items);
 function picture(title, canvas, ...below) {
 return make("figure", { class: "pg-picture" }, make("figcaption", {}, title), canvas, ...below);
 }
-function createView(name, onDraw) {
+const PICTURES = ["game", "slope", "losses", "gradients"];
+function createView(name, shown, onDraw) {
 const canvas = (shape) => make("canvas", { class: `pg-${shape}`, role: "img" });
 const [playing, norms, losses, gradients] = [canvas("square"), canvas("square"), canvas("wide"), canvas("wide")];
 const status = make("span");
@@ -1179,31 +1222,27 @@ const drawing = make(
 "Draw on the picture. By keyboard: arrow keys move the cross, space puts a point. ",
 clear,
 );
-const element = make(
-"section",
-{ class: "pg-view", "aria-label": name },
-make("p", { class: "pg-status" }, make("span", { class: "pg-name" }, name), status),
-make(
-"div",
-{ class: "pg-pictures" },
-picture(
+const pictures = {
+game: picture(
 "Samples on the critic’s value f",
 playing,
 key(["real", "real"], ["generated", "generated"], ["value", "f"]),
 drawing,
 ),
-picture(
-"The critic’s slope ‖∇ₓf‖",
-norms,
-key(["slope", "‖∇ₓf‖"], ["one", "where it is 1"]),
-),
-picture("Losses", losses, key(["critic", "critic"], ["generated", "generator"], ["gradient", "penalty"])),
-picture(
+slope: picture("The critic’s slope ‖∇ₓf‖", norms, key(["slope", "‖∇ₓf‖"], ["one", "where it is 1"])),
+losses: picture("Losses", losses, key(["critic", "critic"], ["generated", "generator"], ["gradient", "penalty"])),
+gradients: picture(
 "Norms of the parameters’ gradients",
 gradients,
 key(["critic", "critic"], ["generated", "generator"], ["after", "dashed: after scaling"]),
 ),
-),
+};
+for (const [which, figure] of Object.entries(pictures)) figure.classList.add(`pg-${which}`);
+const element = make(
+"section",
+{ class: "pg-view", "aria-label": name },
+make("p", { class: "pg-status" }, make("span", { class: "pg-name" }, name), status),
+make("div", { class: "pg-pictures" }, ...shown.map((which) => pictures[which])),
 );
 let rows = [];
 let latest = null;
@@ -1233,8 +1272,8 @@ return parts.join(" · ");
 function paint(colours) {
 if (!latest) return;
 const words = (values) => `from ${range(values).map(brief).join(" to ")}`;
-element.querySelector(".pg-key-value").textContent = `f ${words(latest.values)}`;
-element.querySelector(".pg-key-slope").textContent = `‖∇ₓf‖ ${words(latest.norms)}`;
+pictures.game.querySelector(".pg-key-value").textContent = `f ${words(latest.values)}`;
+pictures.slope.querySelector(".pg-key-slope").textContent = `‖∇ₓf‖ ${words(latest.norms)}`;
 status.textContent = sentence();
 status.parentElement.classList.toggle("pg-diverged", latest.diverged);
 paintGame(playing, latest, colours);
@@ -1242,10 +1281,10 @@ if (!drawing.hidden) paintPencil(playing, pencil, colours);
 paintNorms(norms, latest, colours);
 const column = (at) => rows.map((row) => row[at]);
 const steps = column(0);
-const line = (at, colour, dash = []) => ({ values: column(at), colour: colours[colour], dash });
+const line = (at, colour, more = {}) => ({ values: column(at), colour: colours[colour], dash: [], ...more });
 const penalised = settings.constraint in PENALTIES;
-element.querySelector('[data-key="penalty"]').hidden = !penalised;
-element.querySelector(".pg-key-after").hidden = !settings.threshold;
+pictures.losses.querySelector('[data-key="penalty"]').hidden = !penalised;
+pictures.gradients.querySelector(".pg-key-after").hidden = !settings.threshold;
 paintCurves(
 losses,
 steps,
@@ -1253,11 +1292,12 @@ steps,
 { log: false },
 colours,
 );
-const scaled = settings.threshold > 0 ? [line(5, "critic", DASHED), line(7, "generated", DASHED)] : [];
+const faint = settings.threshold > 0;
+const scaled = faint ? [line(5, "critic", { dash: DASHED }), line(7, "generated", { dash: DASHED })] : [];
 paintCurves(
 gradients,
 steps,
-[line(4, "critic"), line(6, "generated"), ...scaled],
+[line(4, "critic", { faint }), line(6, "generated", { faint }), ...scaled],
 { log: true, mark: settings.threshold },
 colours,
 );
@@ -1312,7 +1352,7 @@ latest: () => latest,
 };
 }
 const LETTERS = ["A", "B"];
-function mount(root, { settings = {}, linked = false, address }) {
+function mount(root, { settings = {}, linked = false, small = null, address }) {
 adoptStyle();
 const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
 let playing = !quiet;
@@ -1339,7 +1379,7 @@ class: "pg-preset",
 }),
 );
 const withWord = (chip, i) => make("span", { class: "pg-together" }, PRESETS[i].before ?? "", chip);
-const controls = createControls(changeSetting);
+const controls = createControls(changeSetting, small?.controls);
 const turnsTitle = make("legend", {}, "These settings are those of");
 const turns = make("fieldset", { class: "pg-turns", hidden: true }, turnsTitle);
 const radios = LETTERS.map((letter, run) => {
@@ -1353,16 +1393,23 @@ const panel = make("details", { class: "pg-panel" }, make("summary", {}, "Settin
 panel.open = root.clientWidth >= 54 * parseFloat(getComputedStyle(document.documentElement).fontSize);
 const paceLabel = make("label", { for: paceId, class: "pg-hidden" }, "Speed");
 const ready = { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" };
+const whole = root.querySelector(".pg-whole");
+if (small) {
+root.prepend(make("div", { class: "pg-bar" }, play, once, restart), controls.element, views);
+root.classList.add("pg-small");
+root.classList.toggle("pg-squares", small.show.every((which) => ["game", "slope"].includes(which)));
+} else {
 root.replaceChildren(
 make("div", { class: "pg-bar" }, play, once, restart, paceLabel, paces, compare, share, speed),
 make("div", ready, ...presets.map(withWord)),
 said,
 make("div", { class: "pg-body" }, panel, views),
 );
+}
 root.classList.add("pg");
 function createRun(wanted, index) {
 const run = { settings: wanted, turn: 0 };
-run.view = createView(`Run ${LETTERS[index]}`, (points) => {
+run.view = createView(small ? "This run" : `Run ${LETTERS[index]}`, small?.show ?? PICTURES, (points) => {
 changeRun(run, { points });
 schedule();
 });
@@ -1391,6 +1438,7 @@ compare.setAttribute("aria-pressed", String(runs.length === 2));
 turns.hidden = runs.length === 1;
 turnTo(runs.length - 1);
 runs.forEach(start);
+awake();
 remember();
 }
 function toggleCompare() {
@@ -1453,12 +1501,13 @@ for (const run of runs) run.runner.send({ type: "pace", pace });
 function say(words) {
 said.textContent = words;
 }
-function link() {
+function link(page = location.href) {
 const words = encode(runs.map((run) => run.settings));
-return location.href.split("#")[0] + (words && `#${words}`);
+return page.split("#")[0] + (words && `#${words}`);
 }
 function remember() {
 if (linked && runs.length) history.replaceState(history.state, "", link());
+if (small) whole.setAttribute("href", link(whole.getAttribute("href")));
 }
 async function copyLink() {
 try {
@@ -1468,7 +1517,7 @@ say("The link to these settings is copied.");
 say(`The link to these settings: ${link()}`);
 }
 }
-let colours = palette(root);
+let colours = null;
 function schedule() {
 if (due) return;
 due = true;
@@ -1481,20 +1530,27 @@ speed.title = runs[0].view.latest()?.kernel ?? "";
 });
 }
 function repaint() {
+root.classList.toggle("pg-dark", onDarkPaper(root.parentElement));
 colours = palette(root);
 schedule();
 }
-const attributeFilter = ["data-theme", "data-mode"];
-new MutationObserver(repaint).observe(document.documentElement, { attributes: true, attributeFilter });
+const theme = new MutationObserver(repaint);
+for (const element of [document.documentElement, document.body]) theme.observe(element, { attributes: true });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 new ResizeObserver(schedule).observe(views);
-let seen = true;
-const awake = () => runs.forEach((run) => run.runner.send({ type: "awake", awake: seen && !document.hidden }));
-new IntersectionObserver(([entry]) => {
-seen = entry.isIntersecting;
+let seen = false;
+function awake() {
+for (const { runner } of runs) {
+if (seen) runner.begin();
+runner.send({ type: "awake", awake: seen && !document.hidden });
+}
+}
+new IntersectionObserver((entries) => {
+seen = entries.at(-1).isIntersecting;
 awake();
 }).observe(root);
 document.addEventListener("visibilitychange", awake);
+repaint();
 share.hidden = !linked;
 setRuns((linked && decode(location.hash)) || [clean(settings)]);
 setPlaying(playing);
@@ -1520,7 +1576,8 @@ function mountAll() {
 const address = ownAddress();
 for (const root of document.querySelectorAll("[data-living-page]:not(.pg)")) {
 const settings = JSON.parse(root.dataset.livingPage || "{}");
-mount(root, { settings, linked: root.hasAttribute("data-linked"), address });
+const small = root.dataset.small ? JSON.parse(root.dataset.small) : null;
+mount(root, { settings, linked: root.hasAttribute("data-linked"), small, address });
 }
 }
 if (typeof document === "undefined") answerAsWorker(globalThis);

@@ -55,22 +55,32 @@ def source_hash(folder: Path | None = None) -> str:
     return _digest("\n".join(parts))
 
 
-def notebook_hash(notebook: Path) -> str:
-    """Return a digest of a notebook's code cells, in order; text, outputs and injected parameters do not count."""
+def _code_cells(notebook: Path) -> str:
     cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
     code = [
         "".join(cell["source"])
         for cell in cells
         if cell["cell_type"] == "code" and "injected-parameters" not in cell["metadata"].get("tags", [])
     ]
-    return _digest("\0".join(code))
+    return "\0".join(code)
+
+
+def notebook_hash(notebook: Path) -> str:
+    """Return a digest of a notebook's code cells, in order; text, outputs and injected parameters do not count."""
+    return _digest(_code_cells(notebook))
 
 
 def chapter_inputs(notebook: Path, lock: Path) -> dict[str, str]:
-    """Return the hashes of all that a chapter's outputs depend on: its code, ``gpcore`` and the locked environment."""
+    """Return the hashes of all that a chapter's outputs depend on: its code, ``gpcore`` and the locked environment.
+
+    To a chapter that shows the living page the page's script belongs as well, for its output holds it.
+    """
     # Comments of the lock change no package.
     pins = [line for line in Path(lock).read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    return {"cells": notebook_hash(notebook), "gpcore": source_hash(), "lock": _digest("\n".join(pins))}
+    found = {"cells": notebook_hash(notebook), "gpcore": source_hash(), "lock": _digest("\n".join(pins))}
+    if "widgets.playground(" in _code_cells(notebook):
+        found["playground"] = _digest((PACKAGE / "playground.js").read_text(encoding="utf-8"))
+    return found
 
 
 def checkpoint(name: str) -> Path | None:

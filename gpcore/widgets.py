@@ -7,6 +7,7 @@ import html
 import json
 from collections.abc import Callable, Sequence
 from importlib import resources
+from urllib.parse import urlencode
 
 from matplotlib.figure import Figure
 
@@ -162,34 +163,67 @@ PLAYGROUND = {
     "seed": tuple(range(20)),
 }
 _PAGE_NAMES = {"n_critic": "criticSteps", "lr_critic": "lrCritic", "lr_generator": "lrGenerator", "batch_size": "batch"}
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The living page</title>
-<style>body{{margin:0 8px;font-family:system-ui,sans-serif;color-scheme:light dark;background:Canvas}}</style>
-<div data-living-page="{settings}"></div><script>{script}</script></html>"""
+_PICTURES = ("game", "slope", "losses", "gradients")
+_ADDRESS = "https://gradient-penalty-book.github.io/gradient-penalty-book/book/live.html"
+# The words stand where scripts do not run. JupyterLab would take keys that are pressed here for commands of its own.
+_PLACE = """<div data-living-page="{settings}"{small} data-lm-suppress-shortcuts="true">
+<p class="pg-still">Where scripts run, two small networks are trained in this place, in the reader's browser{start}.</p>
+<p class="pg-open"><a class="pg-whole" href="{address}" target="_blank" rel="noopener">Open the whole page with \
+these settings</a> (in a new tab)</p>
+</div><script>{script}</script>"""
 
 
-def playground(**settings) -> None:
+def playground(*, controls: Sequence[str] | None = None, show: Sequence[str] | None = None, **settings) -> None:
     """Display the book's living page: two networks trained in the browser, with no kernel, server or network needed.
 
-    It is a page of its own inside the output, and keeps living in a notebook that is only looked at.
+    It keeps living in a notebook that is only looked at. It begins when it is scrolled into view and sleeps out of it.
 
     Args:
+        controls: None for the whole page. Otherwise the page takes a small form, to stand between paragraphs: buttons
+            to play, step and start again, these controls in this order (names of settings, as below), the pictures of
+            ``show``, and a link to the whole page with the settings of the moment.
+        show: the pictures of the small form, in this order: ``"game"`` (the samples on the critic's value), ``"slope"``
+            (the map of its input gradient's norm), ``"losses"``, ``"gradients"`` (the norms of the parameters'
+            gradients, before and after scaling). None is ``("game",)``. The whole page shows all four.
         settings: what it starts with, as for :class:`Config`: ``data``, ``loss``, ``constraint``, ``weight``, ``clip``,
             ``threshold`` (of gradient norm scaling; 0 is none), ``n_critic``, ``lr_critic``, ``lr_generator``,
             ``optimizer``, ``activation``, ``batch_size``, ``seed``. ``gpcore.widgets.PLAYGROUND`` lists the values of
             each: those that its controls can show.
 
     Raises:
-        ValueError: a setting or a value that the page does not have.
+        TypeError: ``controls`` or ``show`` is one string and not a sequence of them.
+        ValueError: a setting, a value, a control or a picture that the page does not have, one that is named twice or
+            none at all, or ``show`` without ``controls``.
     """
     for name, value in settings.items():
         _checks.one_of(name, value, PLAYGROUND[_checks.one_of("setting", name, PLAYGROUND)])
-    started = html.escape(json.dumps({_PAGE_NAMES.get(name, name): value for name, value in settings.items()}))
-    script = resources.files(__package__).joinpath("playground.js").read_text(encoding="utf-8")
-    page = html.escape(_PAGE.format(settings=started, script=script))
-    frame = (
-        f'<iframe srcdoc="{page}" sandbox="allow-scripts" title="The living page: two networks trained in the browser" '
-        'loading="lazy" style="width:100%;height:1000px;border:0"></iframe>'
+    small, start = "", ""
+    if controls is None and show is not None:
+        raise ValueError(f"show must come with controls, for it belongs to the small form; got {show!r} alone")
+    if controls is not None:
+        controls = [_PAGE_NAMES.get(name, name) for name in _names("controls", controls, PLAYGROUND)]
+        form = {"controls": controls, "show": _names("show", ("game",) if show is None else show, _PICTURES)}
+        small = f' data-small="{html.escape(json.dumps(form))}"'
+    if settings:
+        start = ", starting with " + ", ".join(f"{name} = {value}" for name, value in settings.items())
+    of_page = {_PAGE_NAMES.get(name, name): value for name, value in settings.items()}
+    place = _PLACE.format(
+        settings=html.escape(json.dumps(of_page)),
+        small=small,
+        start=html.escape(start),
+        address=html.escape(f"{_ADDRESS}#{urlencode(of_page)}" if of_page else _ADDRESS),
+        script=resources.files(__package__).joinpath("playground.js").read_text(encoding="utf-8"),
     )
     from IPython.display import display
 
-    display(Output("The living page: two networks trained in the browser", frame))
+    display(Output("The living page: two networks trained in the browser", place))
+
+
+def _names(argument: str, names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The names as a list: at least one, all known and different."""
+    if isinstance(names, str):
+        raise TypeError(f"{argument} must be a sequence of names, got the string {names!r}; write ({names!r},)")
+    names = [_checks.one_of(argument, name, known) for name in names]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"{argument} must hold one name or more, each once, got {names!r}")
+    return names

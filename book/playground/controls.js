@@ -4,7 +4,6 @@ import { PENALTIES } from "./engine.js";
 import { freshId, make } from "./elements.js";
 import { CHOICES, FORMULAS, RANGES } from "./settings.js";
 
-
 // In groups; `when` hides a control that says nothing under the other settings.
 const GROUPS = [
   ["The game", [
@@ -29,6 +28,9 @@ const GROUPS = [
     { name: "seed", label: "Seed" },
   ]],
 ];
+
+const known = GROUPS.flatMap(([, controls]) => controls);
+export const CONTROLS = known.map((control) => control.name);
 
 function choice(control, id, onChange) {
   const options = Object.entries(CHOICES[control.name]).map(([value, words]) => make("option", { value }, words));
@@ -65,20 +67,21 @@ function slider(control, id, onChange) {
   return { row: make("div", { class: "pg-row" }, label, input), show };
 }
 
-export function createControls(onChange) {
+// All of them in their groups, or those that `names` lists, in that order and without groups.
+export function createControls(onChange, names) {
   const shown = [];
   const formula = make("p", { class: "pg-formula" });
-  const groups = GROUPS.map(([title, controls]) => {
-    const rows = controls.map((control) => {
-      const { row, show } = (CHOICES[control.name] ? choice : slider)(control, freshId(), onChange);
-      shown.push({ control, row, show });
-      if (control.name === "constraint") row.append(formula);
-      return row;
-    });
-    return make("fieldset", {}, make("legend", {}, title), ...rows);
-  });
+  const rowOf = (control) => {
+    const { row, show } = (CHOICES[control.name] ? choice : slider)(control, freshId(), onChange);
+    shown.push({ control, row, show });
+    if (control.name === "constraint") row.append(formula);
+    return row;
+  };
+  const content = names
+    ? names.map((name) => rowOf(known.find((control) => control.name === name)))
+    : GROUPS.map(([title, controls]) => make("fieldset", {}, make("legend", {}, title), ...controls.map(rowOf)));
   return {
-    element: make("div", { class: "pg-controls" }, ...groups),
+    element: make("div", { class: "pg-controls" }, ...content),
     show(settings) {
       formula.textContent = FORMULAS[settings.constraint];
       for (const { control, row, show } of shown) {

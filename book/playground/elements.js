@@ -11,5 +11,7 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+// A notebook may hold this script several times, each with a count of its own.
+const thisCopy = Math.random().toString(36).slice(2, 8);
 let made = 0;
-export const freshId = () => `pg-${++made}`;
+export const freshId = () => `pg-${thisCopy}-${++made}`;

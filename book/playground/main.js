@@ -18,7 +18,8 @@ function mountAll() {
   const address = ownAddress();
   for (const root of document.querySelectorAll("[data-living-page]:not(.pg)")) {
     const settings = JSON.parse(root.dataset.livingPage || "{}");
-    mount(root, { settings, linked: root.hasAttribute("data-linked"), address });
+    const small = root.dataset.small ? JSON.parse(root.dataset.small) : null;
+    mount(root, { settings, linked: root.hasAttribute("data-linked"), small, address });
   }
 }
 

@@ -10,6 +10,17 @@ export function palette(root) {
   return Object.fromEntries(COLOURS.map((name) => [name, style.getPropertyValue(`--pg-${name}`).trim()]));
 }
 
+// Is the paper around `element` dark? Every host names its themes in its own way, but all set the colour of their ink,
+// and a canvas reads it in whatever form it is written.
+export function onDarkPaper(element) {
+  const pen = heat.getContext("2d", { willReadFrequently: true });
+  pen.clearRect(0, 0, 1, 1);
+  pen.fillStyle = getComputedStyle(element).color;
+  pen.fillRect(0, 0, 1, 1);
+  const [red, green, blue] = pen.getImageData(0, 0, 1, 1).data;
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 127;
+}
+
 // The canvas in the screen's own pixels; sizes below are those of the page. Null while it is not laid out.
 export function openCanvas(canvas) {
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
@@ -124,7 +135,7 @@ const short = (number) => {
   return words.replaceAll("-", "−");
 };
 
-// Curves over steps. `lines`: [{ values, colour, dash }]; `log` draws decades.
+// Curves over steps. `lines`: [{ values, colour, dash, faint }]; `log` draws decades.
 export function paintCurves(canvas, steps, lines, { log, mark }, colours) {
   const sheet = openCanvas(canvas);
   if (!sheet) return;
@@ -173,7 +184,8 @@ export function paintCurves(canvas, steps, lines, { log, mark }, colours) {
     pen.lineTo(width - 4, y(mark));
     pen.stroke();
   }
-  for (const { values, colour, dash } of lines) {
+  for (const { values, colour, dash, faint } of lines) {
+    pen.globalAlpha = faint ? 0.5 : 1;
     pen.strokeStyle = colour;
     pen.lineWidth = 1.7;
     pen.setLineDash(dash);
@@ -181,6 +193,7 @@ export function paintCurves(canvas, steps, lines, { log, mark }, colours) {
     values.forEach((value, i) => pen.lineTo(x(steps[i]), y(value)));
     pen.stroke();
   }
+  pen.globalAlpha = 1;
   pen.setLineDash([]);
 }
 

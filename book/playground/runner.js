@@ -11,8 +11,8 @@ export function answerAsWorker(scope) {
   scope.onmessage = (event) => receive(event.data);
 }
 
-// `address` gives the address of this script for a worker. Every message is remembered until the first answer comes,
-// so that nothing is lost when a worker turns out not to start.
+// `address` gives the address of this script for a worker, which is not started before `begin`. Every message is
+// remembered until the first answer comes, so that nothing is lost when a worker turns out not to start.
 export function createRunner(address, onSnapshot) {
   let sent = [];
   let send = null;
@@ -26,28 +26,32 @@ export function createRunner(address, onSnapshot) {
     for (const message of sent.splice(0)) receive(message);
   }
 
-  try {
-    worker = new Worker(address());
-    send = (message) => worker.postMessage(message);
-    worker.onmessage = (event) => {
-      sent = null;
-      onSnapshot(event.data);
-    };
-    worker.onerror = (event) => {
-      event.preventDefault();
-      if (sent) stayHere();
-    };
-  } catch {
-    stayHere();
-  }
   return {
+    begin() {
+      if (send) return;
+      try {
+        worker = new Worker(address());
+        send = (message) => worker.postMessage(message);
+        worker.onmessage = (event) => {
+          sent = null;
+          onSnapshot(event.data);
+        };
+        worker.onerror = (event) => {
+          event.preventDefault();
+          if (sent) stayHere();
+        };
+        sent.forEach(send);
+      } catch {
+        stayHere();
+      }
+    },
     send(message) {
-      if (worker) sent?.push(message);
-      send(message);
+      if (worker || !send) sent?.push(message);
+      send?.(message);
     },
     stop() {
       if (worker) worker.terminate();
-      else send({ type: "pause" });
+      else send?.({ type: "pause" });
     },
   };
 }

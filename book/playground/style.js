@@ -19,11 +19,17 @@ export const STYLE = `
   line-height: 1.4;
   margin: 1.2rem 0;
 }
-@media (prefers-color-scheme: dark) {
-  html:not([data-theme]) .pg {
-    --pg-paper: #14181e; --pg-ink: #e4e7eb; --pg-muted: #a9b1bb; --pg-real: #56b4e9; --pg-generated: #f0883e;
-    --pg-critic: #2fbf95; --pg-gradient: #e29bc2; --pg-neutral: #9aa3ad; --pg-line: #48505b; --pg-tint: rgb(86 180 233 / 9%);
-  }
+.pg-dark {
+  --pg-paper: var(--pst-color-background, #14181e);
+  --pg-ink: var(--pst-color-text-base, #e4e7eb);
+  --pg-muted: var(--pst-color-text-muted, #a9b1bb);
+  --pg-real: var(--gp-real, #56b4e9);
+  --pg-generated: var(--gp-generated, #f0883e);
+  --pg-critic: var(--gp-critic, #2fbf95);
+  --pg-gradient: var(--gp-gradient, #e29bc2);
+  --pg-neutral: var(--gp-neutral, #9aa3ad);
+  --pg-line: var(--gp-line, #48505b);
+  --pg-tint: var(--gp-tint, rgb(86 180 233 / 9%));
 }
 .pg *, .pg *::before { box-sizing: border-box; }
 .pg [hidden] { display: none !important; }
@@ -39,8 +45,8 @@ export const STYLE = `
 .pg button:hover { background: var(--pg-tint); }
 .pg button[aria-pressed="true"] { background: var(--pg-ink); border-color: var(--pg-ink); color: var(--pg-paper); }
 .pg :is(button, select, input, summary, canvas):focus-visible { outline: 3px solid var(--pg-real); outline-offset: 2px; }
-.pg .pg-main { background: var(--pg-real); border-color: var(--pg-real); color: var(--pg-paper); font-weight: 600; min-width: 5.2rem; }
-.pg .pg-main:hover { filter: brightness(1.1); }
+.pg button.pg-main { background: var(--pg-real); border-color: var(--pg-real); color: var(--pg-paper); font-weight: 600; min-width: 5.2rem; }
+.pg button.pg-main:hover { filter: brightness(1.1); }
 
 .pg-bar, .pg-presets { align-items: center; display: flex; flex-wrap: wrap; gap: 0.45rem; }
 .pg-presets { margin-top: 0.6rem; }
@@ -75,7 +81,7 @@ export const STYLE = `
 .pg-key-gradient::before { background: var(--pg-gradient); }
 .pg-key-one::before { background: var(--pg-ink); }
 .pg-key-after::before { background: repeating-linear-gradient(90deg, var(--pg-neutral) 0 5px, transparent 5px 9px); }
-.pg-picture:first-child .pg-key-generated::before { border-radius: 50%; height: 8px; width: 8px; }
+.pg-game .pg-key-generated::before { border-radius: 50%; height: 8px; width: 8px; }
 .pg-key-real::before { background: none; border: 2px solid var(--pg-real); border-radius: 50%; height: 10px; width: 10px; }
 .pg-key:is(.pg-key-value, .pg-key-slope)::before {
   background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px solid var(--pg-line); height: 10px; width: 2.6rem;
@@ -95,7 +101,16 @@ export const STYLE = `
 .pg-turns label { font-weight: 600; margin: 0 1.2rem 0 0.35rem; }
 .pg-turns input { accent-color: var(--pg-real); }
 
+/* The small form, between the paragraphs of a chapter: what changes while it runs must not move the text below it. */
+.pg-small { border: 1px solid var(--pg-line); border-radius: 8px; padding: 0.8rem 0.9rem; }
+.pg-small .pg-controls { display: grid; gap: 0.2rem 1.6rem; grid-template-columns: repeat(auto-fit, minmax(min(15rem, 100%), 1fr)); margin: 0.6rem 0; }
+.pg-squares .pg-pictures { gap: 0.6rem; grid-template-columns: repeat(2, minmax(0, 1fr)); }
+.pg-small :is(.pg-game, .pg-slope) .pg-keys { align-content: flex-start; min-height: 2.9em; }
+.pg-small .pg-still { display: none; }
+.pg-small p.pg-open { margin-top: 0.7rem; }
+
 @container (min-width: 34rem) {
+  .pg-small .pg-wide { aspect-ratio: 1; height: auto; }
   .pg-pictures { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   .pg-two .pg-views { grid-template-columns: repeat(2, minmax(0, 1fr)); }
   .pg-two .pg-pictures { grid-template-columns: minmax(0, 1fr); }
@@ -107,5 +122,16 @@ export const STYLE = `
   .pg-views { grid-column: 1; grid-row: 1; }
   .pg-controls { display: block; }
 }
-@media print { .pg-bar, .pg-presets, .pg-panel { display: none; } }
+@container (max-width: 34rem) {
+  .pg-small .pg-bar button { min-width: 0; padding: 0.2rem 0.6rem; }
+  .pg-squares .pg-keys { font-size: 0.82em; }
+  .pg-squares :is(.pg-game, .pg-slope) .pg-keys { min-height: 4.4em; }
+  .pg-small:not(.pg-squares) .pg-square { margin: 0 auto; width: 13rem; }
+  .pg-small .pg-wide { height: 9rem; }
+}
+@media print {
+  .pg-bar, .pg-presets, .pg-panel, .pg-small .pg-controls { display: none !important; }
+  .pg-small .pg-still { display: block; }
+  .pg-small:not([data-step]) .pg-views { display: none; }
+}
 `;

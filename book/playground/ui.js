@@ -3,16 +3,17 @@
 import { createControls } from "./controls.js";
 import { freshId, make } from "./elements.js";
 import { clean, decode, encode } from "./link.js";
-import { palette } from "./paint.js";
+import { onDarkPaper, palette } from "./paint.js";
 import { createRunner } from "./runner.js";
 import { HEART, LIVE, PACES, PRESETS } from "./settings.js";
 import { STYLE } from "./style.js";
-import { createView } from "./view.js";
+import { createView, PICTURES } from "./view.js";
 
 const LETTERS = ["A", "B"];
 
-// Turn `root` into a living page. `settings` is what it starts with; `linked` lets the page's address speak too.
-export function mount(root, { settings = {}, linked = false, address }) {
+// Turn `root` into a living page. `settings` is what it starts with; `linked` lets the page's address speak too. `small`
+// is null or { controls, show }: one run with these controls and these pictures, and the link that stands in `root`.
+export function mount(root, { settings = {}, linked = false, small = null, address }) {
   adoptStyle();
   const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
   let playing = !quiet;
@@ -42,7 +43,7 @@ export function mount(root, { settings = {}, linked = false, address }) {
     }),
   );
   const withWord = (chip, i) => make("span", { class: "pg-together" }, PRESETS[i].before ?? "", chip);
-  const controls = createControls(changeSetting);
+  const controls = createControls(changeSetting, small?.controls);
   const turnsTitle = make("legend", {}, "These settings are those of");
   const turns = make("fieldset", { class: "pg-turns", hidden: true }, turnsTitle);
   const radios = LETTERS.map((letter, run) => {
@@ -58,19 +59,27 @@ export function mount(root, { settings = {}, linked = false, address }) {
 
   const paceLabel = make("label", { for: paceId, class: "pg-hidden" }, "Speed");
   const ready = { class: "pg-presets", role: "group", "aria-label": "Ready-made settings" };
-  root.replaceChildren(
-    make("div", { class: "pg-bar" }, play, once, restart, paceLabel, paces, compare, share, speed),
-    make("div", ready, ...presets.map(withWord)),
-    said,
-    make("div", { class: "pg-body" }, panel, views),
-  );
+  const whole = root.querySelector(".pg-whole");
+  if (small) {
+    // What stood here without the script stays for the printer.
+    root.prepend(make("div", { class: "pg-bar" }, play, once, restart), controls.element, views);
+    root.classList.add("pg-small");
+    root.classList.toggle("pg-squares", small.show.every((which) => ["game", "slope"].includes(which)));
+  } else {
+    root.replaceChildren(
+      make("div", { class: "pg-bar" }, play, once, restart, paceLabel, paces, compare, share, speed),
+      make("div", ready, ...presets.map(withWord)),
+      said,
+      make("div", { class: "pg-body" }, panel, views),
+    );
+  }
   root.classList.add("pg");
 
   // --- runs
 
   function createRun(wanted, index) {
     const run = { settings: wanted, turn: 0 };
-    run.view = createView(`Run ${LETTERS[index]}`, (points) => {
+    run.view = createView(small ? "This run" : `Run ${LETTERS[index]}`, small?.show ?? PICTURES, (points) => {
       changeRun(run, { points });
       schedule();
     });
@@ -103,6 +112,7 @@ export function mount(root, { settings = {}, linked = false, address }) {
     // The second run is the one to change.
     turnTo(runs.length - 1);
     runs.forEach(start);
+    awake();
     remember();
   }
 
@@ -182,13 +192,14 @@ export function mount(root, { settings = {}, linked = false, address }) {
 
   // --- the link
 
-  function link() {
+  function link(page = location.href) {
     const words = encode(runs.map((run) => run.settings));
-    return location.href.split("#")[0] + (words && `#${words}`);
+    return page.split("#")[0] + (words && `#${words}`);
   }
 
   function remember() {
     if (linked && runs.length) history.replaceState(history.state, "", link());
+    if (small) whole.setAttribute("href", link(whole.getAttribute("href")));
   }
 
   async function copyLink() {
@@ -202,7 +213,7 @@ export function mount(root, { settings = {}, linked = false, address }) {
 
   // --- drawing
 
-  let colours = palette(root);
+  let colours = null;
   function schedule() {
     if (due) return;
     due = true;
@@ -215,23 +226,31 @@ export function mount(root, { settings = {}, linked = false, address }) {
     });
   }
   function repaint() {
+    root.classList.toggle("pg-dark", onDarkPaper(root.parentElement));
     colours = palette(root);
     schedule();
   }
-  const attributeFilter = ["data-theme", "data-mode"];
-  new MutationObserver(repaint).observe(document.documentElement, { attributes: true, attributeFilter });
+  // Wherever the host notes its theme.
+  const theme = new MutationObserver(repaint);
+  for (const element of [document.documentElement, document.body]) theme.observe(element, { attributes: true });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
   new ResizeObserver(schedule).observe(views);
 
-  // It sleeps while nobody can see it.
-  let seen = true;
-  const awake = () => runs.forEach((run) => run.runner.send({ type: "awake", awake: seen && !document.hidden }));
-  new IntersectionObserver(([entry]) => {
-    seen = entry.isIntersecting;
+  // It begins when it is first seen, and sleeps while nobody can see it.
+  let seen = false;
+  function awake() {
+    for (const { runner } of runs) {
+      if (seen) runner.begin();
+      runner.send({ type: "awake", awake: seen && !document.hidden });
+    }
+  }
+  new IntersectionObserver((entries) => {
+    seen = entries.at(-1).isIntersecting;
     awake();
   }).observe(root);
   document.addEventListener("visibilitychange", awake);
 
+  repaint();
   share.hidden = !linked;
   setRuns((linked && decode(location.hash)) || [clean(settings)]);
   setPlaying(playing);

@@ -20,8 +20,11 @@ function picture(title, canvas, ...below) {
   return make("figure", { class: "pg-picture" }, make("figcaption", {}, title), canvas, ...below);
 }
 
-// `onDraw(points)` is called while the reader draws samples.
-export function createView(name, onDraw) {
+// The pictures by name, in the order in which the whole page shows them.
+export const PICTURES = ["game", "slope", "losses", "gradients"];
+
+// `shown` lists the pictures; `onDraw(points)` is called while the reader draws samples.
+export function createView(name, shown, onDraw) {
   const canvas = (shape) => make("canvas", { class: `pg-${shape}`, role: "img" });
   const [playing, norms, losses, gradients] = [canvas("square"), canvas("square"), canvas("wide"), canvas("wide")];
   const status = make("span");
@@ -32,31 +35,28 @@ export function createView(name, onDraw) {
     "Draw on the picture. By keyboard: arrow keys move the cross, space puts a point. ",
     clear,
   );
+  // Those that are not shown are not laid out either, and what has no size is not painted.
+  const pictures = {
+    game: picture(
+      "Samples on the critic’s value f",
+      playing,
+      key(["real", "real"], ["generated", "generated"], ["value", "f"]),
+      drawing,
+    ),
+    slope: picture("The critic’s slope ‖∇ₓf‖", norms, key(["slope", "‖∇ₓf‖"], ["one", "where it is 1"])),
+    losses: picture("Losses", losses, key(["critic", "critic"], ["generated", "generator"], ["gradient", "penalty"])),
+    gradients: picture(
+      "Norms of the parameters’ gradients",
+      gradients,
+      key(["critic", "critic"], ["generated", "generator"], ["after", "dashed: after scaling"]),
+    ),
+  };
+  for (const [which, figure] of Object.entries(pictures)) figure.classList.add(`pg-${which}`);
   const element = make(
     "section",
     { class: "pg-view", "aria-label": name },
     make("p", { class: "pg-status" }, make("span", { class: "pg-name" }, name), status),
-    make(
-      "div",
-      { class: "pg-pictures" },
-      picture(
-        "Samples on the critic’s value f",
-        playing,
-        key(["real", "real"], ["generated", "generated"], ["value", "f"]),
-        drawing,
-      ),
-      picture(
-        "The critic’s slope ‖∇ₓf‖",
-        norms,
-        key(["slope", "‖∇ₓf‖"], ["one", "where it is 1"]),
-      ),
-      picture("Losses", losses, key(["critic", "critic"], ["generated", "generator"], ["gradient", "penalty"])),
-      picture(
-        "Norms of the parameters’ gradients",
-        gradients,
-        key(["critic", "critic"], ["generated", "generator"], ["after", "dashed: after scaling"]),
-      ),
-    ),
+    make("div", { class: "pg-pictures" }, ...shown.map((which) => pictures[which])),
   );
 
   let rows = [];
@@ -92,8 +92,8 @@ export function createView(name, onDraw) {
   function paint(colours) {
     if (!latest) return;
     const words = (values) => `from ${range(values).map(brief).join(" to ")}`;
-    element.querySelector(".pg-key-value").textContent = `f ${words(latest.values)}`;
-    element.querySelector(".pg-key-slope").textContent = `‖∇ₓf‖ ${words(latest.norms)}`;
+    pictures.game.querySelector(".pg-key-value").textContent = `f ${words(latest.values)}`;
+    pictures.slope.querySelector(".pg-key-slope").textContent = `‖∇ₓf‖ ${words(latest.norms)}`;
     status.textContent = sentence();
     status.parentElement.classList.toggle("pg-diverged", latest.diverged);
     paintGame(playing, latest, colours);
@@ -101,10 +101,10 @@ export function createView(name, onDraw) {
     paintNorms(norms, latest, colours);
     const column = (at) => rows.map((row) => row[at]);
     const steps = column(0);
-    const line = (at, colour, dash = []) => ({ values: column(at), colour: colours[colour], dash });
+    const line = (at, colour, more = {}) => ({ values: column(at), colour: colours[colour], dash: [], ...more });
     const penalised = settings.constraint in PENALTIES;
-    element.querySelector('[data-key="penalty"]').hidden = !penalised;
-    element.querySelector(".pg-key-after").hidden = !settings.threshold;
+    pictures.losses.querySelector('[data-key="penalty"]').hidden = !penalised;
+    pictures.gradients.querySelector(".pg-key-after").hidden = !settings.threshold;
     paintCurves(
       losses,
       steps,
@@ -112,11 +112,13 @@ export function createView(name, onDraw) {
       { log: false },
       colours,
     );
-    const scaled = settings.threshold > 0 ? [line(5, "critic", DASHED), line(7, "generated", DASHED)] : [];
+    // Where there is a dashed line to be seen, the other one steps back.
+    const faint = settings.threshold > 0;
+    const scaled = faint ? [line(5, "critic", { dash: DASHED }), line(7, "generated", { dash: DASHED })] : [];
     paintCurves(
       gradients,
       steps,
-      [line(4, "critic"), line(6, "generated"), ...scaled],
+      [line(4, "critic", { faint }), line(6, "generated", { faint }), ...scaled],
       { log: true, mark: settings.threshold },
       colours,
     );

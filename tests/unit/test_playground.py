@@ -1,8 +1,11 @@
 """The living page's engine against PyTorch, and against itself; the files that are made from others."""
 
 import gzip
+import html
 import json
+import re
 import shutil
+from unittest import mock
 
 import node
 import playground
@@ -166,7 +169,79 @@ def test_python_and_the_page_have_the_same_settings():
     assert {k: sorted(v) for k, v in ours.items()} == {k: sorted(v) for k, v in page.items()}
 
 
-@pytest.mark.parametrize("settings", [{"los": "minimax"}, {"loss": "hinge"}, {"weight": -1}, {"seed": 0.5}])
-def test_unknown_settings_are_refused(settings):
+def shown(**arguments) -> dict:
+    """What is displayed."""
+    with mock.patch("IPython.display.display") as display:
+        gp.widgets.playground(**arguments)
+    return display.call_args[0][0].bundle
+
+
+def attribute(bundle: dict, name: str) -> str | None:
+    found = re.search(rf' {name}="([^"]*)"', bundle["text/html"].partition("<script>")[0])
+    return found and html.unescape(found[1])
+
+
+def test_the_output_holds_settings_form_and_link():
+    bundle = shown(controls=("n_critic", "loss"), show=["losses", "game"], lr_critic=0.0003, loss="minimax")
+    assert json.loads(attribute(bundle, "data-living-page")) == {"lrCritic": 0.0003, "loss": "minimax"}
+    assert json.loads(attribute(bundle, "data-small")) == {
+        "controls": ["criticSteps", "loss"],
+        "show": ["losses", "game"],
+    }
+    address, _, words = attribute(bundle, "href").partition("#")
+    assert words == "lrCritic=0.0003&loss=minimax" and address.startswith("https://") and "/book/live.html" in address
+    assert "lr_critic = 0.0003, loss = minimax" in bundle["text/html"]
+    # The script inside is the committed one, and can be compared between two runs.
+    assert playground.TARGET.read_text(encoding="utf-8") in bundle["text/html"]
+    assert bundle == shown(controls=("n_critic", "loss"), show=["losses", "game"], lr_critic=0.0003, loss="minimax")
+    assert len(bundle["text/html"]) < 80_000
+
+
+def test_without_controls_it_is_the_whole_page():
+    assert attribute(shown(), "data-small") is None and attribute(shown(), "data-living-page") == "{}"
+    assert "#" not in attribute(shown(), "href")
+    assert json.loads(attribute(shown(controls=["seed"]), "data-small")) == {"controls": ["seed"], "show": ["game"]}
+
+
+@needs_node
+def test_python_and_the_page_have_the_same_pictures_and_controls():
+    code = (
+        f"Promise.all(['view.js', 'controls.js'].map((name) => import('{FOLDER.as_uri()}/' + name)))"
+        ".then(([{ PICTURES }, { CONTROLS }]) => console.log(JSON.stringify([PICTURES, CONTROLS])))"
+    )
+    pictures, controls = json.loads(node.run("--input-type=module", "-e", code))
+    assert pictures == list(gp.widgets._PICTURES)
+    ours = [gp.widgets._PAGE_NAMES.get(name, name) for name in gp.widgets.PLAYGROUND]
+    assert sorted(controls) == sorted(ours)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"los": "minimax"}, {"loss": "hinge"}, {"weight": -1}, {"seed": 0.5}, {"controls": ["criticSteps"]},
+        {"controls": ["loss"], "show": ["norms"]},
+    ],
+)  # fmt: skip
+def test_unknown_settings_are_refused(arguments):
     with pytest.raises(ValueError, match="must be one of"):
-        gp.widgets.playground(**settings)
+        gp.widgets.playground(**arguments)
+
+
+@pytest.mark.parametrize("names", [[], ["loss", "loss"]])
+def test_a_form_without_names_or_with_one_twice_is_refused(names):
+    with pytest.raises(ValueError, match="controls must hold one name or more, each once"):
+        gp.widgets.playground(controls=names)
+    with pytest.raises(ValueError, match="show must hold one name or more, each once"):
+        gp.widgets.playground(controls=["seed"], show=[name.replace("loss", "losses") for name in names])
+
+
+def test_pictures_without_controls_are_refused():
+    with pytest.raises(ValueError, match="show must come with controls"):
+        gp.widgets.playground(show=["losses"])
+
+
+def test_a_bare_string_is_refused():
+    with pytest.raises(TypeError, match=r"controls must be a sequence of names, got the string 'loss'"):
+        gp.widgets.playground(controls="loss")
+    with pytest.raises(TypeError, match="show must be a sequence"):
+        gp.widgets.playground(controls=["loss"], show="game")

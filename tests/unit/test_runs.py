@@ -72,6 +72,21 @@ def test_comments_of_the_lock_do_not_count(tmp_path):
     assert {key for key in seen[0] if seen[0][key] != seen[2][key]} == {"lock"}
 
 
+def test_the_page_s_script_counts_where_it_is_shown(tmp_path, monkeypatch):
+    path, lock, package = tmp_path / "n.ipynb", tmp_path / "lock", tmp_path / "gpcore"
+    package.mkdir()
+    monkeypatch.setattr(runs, "PACKAGE", package)
+    lock.write_text("a==1\n")
+    found = {}
+    for code in ("x = 1", "gp.widgets.playground(controls=['loss'])"):
+        path.write_text(notebook(("code", code, [], [])))
+        for script in ("one", "two"):
+            (package / "playground.js").write_text(script)
+            found[code[0], script] = runs.chapter_inputs(path, lock)
+    assert found["x", "one"] == found["x", "two"]
+    assert {key for key in found["g", "one"] if found["g", "one"][key] != found["g", "two"][key]} == {"playground"}
+
+
 def test_checkpoints_have_a_folder_in_full_runs_only(monkeypatch, tmp_path):
     monkeypatch.delenv("GPCORE_CHECKPOINTS", raising=False)
     assert runs.checkpoint("digits-1.0") is None
