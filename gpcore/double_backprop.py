@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from . import _checks
 from .layers import Dense, layers_of
 from .losses import wasserstein_critic_loss
-from .penalties import dragan_points, finite, interpolate
+from .penalties import dragan_points, finite, shares
 from .sweep import Layers, double_backward, forward, rows
 
 AT = ("interpolates", "real", "fake", "around_real")
@@ -54,10 +54,21 @@ def _loss_and_slopes(critic_loss: Callable, real: Tensor, fake: Tensor) -> tuple
 
 
 def _step(
-    layers: Layers, x: Tensor, n: int, critic_loss: Callable, at: str, weight: float, target: float, one_sided: bool
+    layers: Layers,
+    batches: list[Tensor],
+    eps: Tensor | None,
+    critic_loss: Callable,
+    at: str,
+    weight: float,
+    target: float,
+    one_sided: bool,
 ) -> tuple[Tensor, Tensor, Tensor, list[list]]:
     """Loss, penalty, norms and the gradients of every layer: tensors in, tensors out, so that it can be compiled."""
-    inputs, outputs = forward(layers, x)
+    real, fake, *_ = batches
+    n = len(real)
+    if at == "interpolates":
+        batches = [real, fake, eps * real + (1 - eps) * fake]
+    inputs, outputs = forward(layers, torch.cat(batches))
     scores = outputs[-1].reshape(-1)
     loss, *slopes = _loss_and_slopes(critic_loss, scores[:n], scores[n : 2 * n])
 
@@ -128,15 +139,15 @@ def penalized_backward_(
         )
     if torch.is_autocast_enabled(real.device.type):
         raise ValueError("penalized_backward_ must run outside autocast: a norm is squared and compared with a target")
-    n = len(real)
     batches = [real, fake]
     if at == "interpolates":
-        batches.append(interpolate(real, fake, eps))
+        eps = shares(real, eps)
     elif at == "around_real":
         batches.append(dragan_points(real, noise, eps))
+        eps = None
 
     step = _compiled_step() if compile else _step
-    loss, penalty, norms, gradients = step(layers, torch.cat(batches), n, critic_loss, at, weight, target, one_sided)
+    loss, penalty, norms, gradients = step(layers, batches, eps, critic_loss, at, weight, target, one_sided)
     if not math.isfinite(penalty):
         finite("the norm of the critic's gradient", norms)
         finite("the penalty", penalty)

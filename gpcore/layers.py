@@ -8,6 +8,7 @@ activations forward (``W a + b``), an adjoint back (``W^T r``), a tangent forwar
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,26 +34,38 @@ class Activation:
 IDENTITY = Activation(lambda z: z, lambda r, a: r)
 
 
+RELU = Activation(torch.relu_, lambda r, a: _relu_slope(r, a, 0, grad_input=r))
+TANH = Activation(torch.tanh_, lambda r, a: r.mul_(1 - a * a), lambda a: -2 * a * (1 - a * a))
+
+
+# Made once for each setting: compiled code holds on to an activation and would have to look into every new one.
+@functools.cache
+def _leaky_relu(slope: float) -> Activation:
+    return Activation(lambda z: F.leaky_relu_(z, slope), lambda r, a: _leaky_slope(r, a, slope, True, grad_input=r))
+
+
+@functools.cache
+def _softplus(beta: float, threshold: float) -> Activation:
+    def slope_of(a: Tensor) -> Tensor:
+        # sigmoid(beta z) = 1 - exp(-beta a); from the threshold on PyTorch's softplus is the identity.
+        return torch.where(beta * a > threshold, 1.0, -torch.expm1(-beta * a))
+
+    return Activation(
+        lambda z: F.softplus(z, beta, threshold),
+        lambda r, a: r.mul_(slope_of(a)),
+        lambda a: beta * slope_of(a) * (1 - slope_of(a)),
+    )
+
+
 def _activation(module: nn.Module) -> Activation | None:
     if type(module) is nn.ReLU:
-        return Activation(torch.relu_, lambda r, a: _relu_slope(r, a, 0, grad_input=r))
+        return RELU
     if type(module) is nn.LeakyReLU and module.negative_slope >= 0:
-        slope = module.negative_slope
-        return Activation(lambda z: F.leaky_relu_(z, slope), lambda r, a: _leaky_slope(r, a, slope, True, grad_input=r))
+        return _leaky_relu(module.negative_slope)
     if type(module) is nn.Tanh:
-        return Activation(torch.tanh_, lambda r, a: r.mul_(1 - a * a), lambda a: -2 * a * (1 - a * a))
+        return TANH
     if type(module) is nn.Softplus:
-        beta, threshold = module.beta, module.threshold
-
-        def slope_of(a: Tensor) -> Tensor:
-            # sigmoid(beta z) = 1 - exp(-beta a); from the threshold on PyTorch's softplus is the identity.
-            return torch.where(beta * a > threshold, 1.0, -torch.expm1(-beta * a))
-
-        return Activation(
-            lambda z: F.softplus(z, beta, threshold),
-            lambda r, a: r.mul_(slope_of(a)),
-            lambda a: beta * slope_of(a) * (1 - slope_of(a)),
-        )
+        return _softplus(module.beta, module.threshold)
     return None
 
 
