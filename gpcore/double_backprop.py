@@ -43,14 +43,16 @@ def _layers_of_critic(critic: Callable) -> Layers | None:
     return layers if layers and isinstance(layers[-1], Dense) and layers[-1].is_score else None
 
 
-def _loss_and_slopes(critic_loss: Callable, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The critic's loss, and its derivative with respect to every score."""
+def _loss_and_slopes(critic_loss: Callable, scores: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """The critic's loss of n real and n generated scores, and its derivative with respect to each of them."""
     if critic_loss is wasserstein_critic_loss:  # linear: its slopes are known, and autograd takes longer than a layer
-        return fake.mean() - real.mean(), torch.full_like(real, -1 / len(real)), torch.full_like(fake, 1 / len(fake))
-    real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
+        slopes = torch.full_like(scores, 1 / n)
+        slopes[:n] = -1 / n
+        return slopes @ scores, slopes
+    scores = scores.detach().requires_grad_()
     with torch.enable_grad():
-        loss = critic_loss(real, fake)
-    return loss.detach(), *torch.autograd.grad(loss, (real, fake))
+        loss = critic_loss(scores[:n], scores[n:])
+    return loss.detach(), *torch.autograd.grad(loss, scores)
 
 
 def _step(
@@ -67,18 +69,16 @@ def _step(
     real, fake, *_ = batches
     n = len(real)
     if at == "interpolates":
-        batches = [real, fake, eps * real + (1 - eps) * fake]
+        batches = [real, fake, torch.lerp(fake, real, eps)]
     inputs, outputs = forward(layers, torch.cat(batches))
-    scores = outputs[-1].reshape(-1)
-    loss, *slopes = _loss_and_slopes(critic_loss, scores[:n], scores[n : 2 * n])
+    loss, slopes = _loss_and_slopes(critic_loss, outputs[-1].reshape(-1)[: 2 * n], n)
 
-    def excess(norms: Tensor) -> Tensor:
-        return (norms - target).relu() if one_sided else norms - target
+    def phi(norms: Tensor) -> tuple[Tensor, Tensor]:
+        excess = (norms - target).relu() if one_sided else norms - target
+        return weight * excess.square().mean(), 2 * weight / n * excess
 
-    gradients, norms = double_backward(
-        layers, inputs, outputs, torch.cat(slopes), *rows(at, n), lambda norms: 2 * weight / n * excess(norms)
-    )
-    return loss, weight * excess(norms).square().mean(), norms, gradients
+    gradients, norms, penalty = double_backward(layers, inputs, outputs, slopes, rows(at, n), phi)
+    return loss, penalty, norms, gradients
 
 
 @functools.cache

@@ -138,9 +138,12 @@ def _watched(m: nn.Module) -> bool:
 
 def _modules(network: nn.Module) -> list[nn.Module]:
     """The modules of nested ``nn.Sequential`` in order; one that is watched is left as it is, for nobody to know."""
-    if type(network) is nn.Sequential and not _watched(network):
-        return [inner for module in network for inner in _modules(module)]
-    return [network]
+    if type(network) is not nn.Sequential or _watched(network):
+        return [network]
+    found = []
+    for module in network:
+        found += _modules(module) if type(module) is nn.Sequential else [module]
+    return found
 
 
 def layers_of(network: nn.Module) -> list[Dense | Convolution] | None:

@@ -153,18 +153,18 @@ def _critic_step(run: _Replicas) -> None:
     loss, slopes = _losses(LOSSES[config.loss][0], scores[:, :n], scores[:, n : 2 * n])
     weight, target = config.weight * factor, 0.0 if centred else config.target
 
-    def excess(norms: Tensor) -> Tensor:
-        return (norms - target).relu() if config.one_sided and at == "interpolates" else norms - target
+    def phi(norms: Tensor) -> tuple[Tensor, Tensor]:
+        excess = norms - target
+        if config.one_sided and at == "interpolates":
+            excess = excess.relu()
+        return weight * excess.square().mean(dim=1), 2 * weight / n * excess
 
     r = torch.cat(slopes, dim=1)
     if at is None:
         gradients = plain_backward(critic.layers, inputs, outputs, r)
         penalty = torch.zeros_like(loss)
     else:
-        gradients, norms = double_backward(
-            critic.layers, inputs, outputs, r, *rows(at, n, dim=1), lambda norms: 2 * weight / n * excess(norms)
-        )
-        penalty = weight * excess(norms).square().mean(dim=1)
+        gradients, _, penalty = double_backward(critic.layers, inputs, outputs, r, rows(at, n, dim=1), phi)
     critic.set_gradient(gradients)
     run.measured |= dict(critic_loss=loss, penalty=penalty, real=real, fake=fake)
     run.keep_finite(loss + penalty)

@@ -164,13 +164,16 @@ def replicas(device: str, seconds: float) -> list[dict]:
             ways.public(critic, *batch)
             adam.step()
 
+    def phi(norms):
+        return 10 * (norms - 1).square().mean(dim=1), 20 / shape[0] * (norms - 1)
+
     @torch.no_grad()
     def at_once():
         n, sweep = shape[0], gp.sweep
         inputs, outputs = sweep.forward(stack.layers, torch.cat([real, fake, eps * real + (1 - eps) * fake], dim=1))
         slopes = torch.cat([real.new_full((16, n), -1 / n), real.new_full((16, n), 1 / n)], dim=1)
-        gradients, _ = sweep.double_backward(
-            stack.layers, inputs, outputs, slopes, *sweep.rows("interpolates", n, 1), lambda m: 20 / n * (m - 1)
+        gradients, _, _ = sweep.double_backward(
+            stack.layers, inputs, outputs, slopes, sweep.rows("interpolates", n, 1), phi
         )
         stack.set_gradient(gradients)
         stack.optimizer.step()
