@@ -97,9 +97,18 @@ class Dense:
         # An outer product is a broadcast, several times faster than a product of matrices with an inner size of 1.
         return r * self.weight if self.weight.shape[-2] == 1 else r @ self.weight
 
-    def weight_gradient(self, r: Tensor, a: Tensor) -> Tensor:
+    def weight_gradient(self, *pairs: tuple[Tensor, Tensor]) -> Tensor:
+        """The sum of ``r_n a_n^T`` over the samples of one or more pairs of batches ``(r, a)``."""
         # The narrow factor to the left: several times faster for the first layer of a critic of 2-D samples.
-        return (a.mT @ r).mT.contiguous() if a.shape[-1] < r.shape[-1] else r.mT @ a
+        narrow = pairs[0][1].shape[-1] < pairs[0][0].shape[-1]
+        (left, right), *more = [(a, r) for r, a in pairs] if narrow else pairs
+        product = left.mT @ right
+        for left, right in more:
+            if product.ndim == 2:  # added on the way: a wide layer has no other large matrix to make
+                product.addmm_(left.mT, right)
+            else:
+                product += left.mT @ right
+        return product.mT.contiguous() if narrow else product
 
     def bias_gradient(self, r: Tensor) -> Tensor:
         return r.sum(-2)
@@ -124,8 +133,12 @@ class Convolution:
     def pull(self, r: Tensor, like: Tensor) -> Tensor:
         return conv2d_input((len(r), *like.shape[1:]), self.weight, r, *self.settings)
 
-    def weight_gradient(self, r: Tensor, a: Tensor) -> Tensor:
-        return conv2d_weight(a, self.weight.shape, r, *self.settings)
+    def weight_gradient(self, *pairs: tuple[Tensor, Tensor]) -> Tensor:
+        (r, a), *more = pairs
+        total = conv2d_weight(a, self.weight.shape, r, *self.settings)
+        for r, a in more:
+            total += conv2d_weight(a, self.weight.shape, r, *self.settings)
+        return total
 
     def bias_gradient(self, r: Tensor) -> Tensor:
         return r.sum((0, 2, 3))

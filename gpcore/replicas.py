@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from . import checkpoint
-from ._loop import fingerprint, make_optimizer, progress_bar, resolve_device
+from ._loop import fingerprint, keep_memory, make_optimizer, progress_bar, resolve_device
 from .config import Config, History, build_networks
 from .constraints import PENALTIES
 from .data import sampler
@@ -212,6 +212,7 @@ def train_replicas(
     config: Config, seeds: list[int], evaluate: Mapping[str, Callable[[Tensor], float]], resume: Path | None
 ) -> list[History]:
     """Train all seeds at once; arguments and result are those of :func:`gpcore.train_many`."""
+    keep_memory()
     run, mark = _Replicas(config, seeds), f"{fingerprint(config)}-{seeds}"
     if resume is not None and (saved := checkpoint.load(resume, mark, run.device)):
         run.restore(saved)

@@ -82,11 +82,12 @@ def adjoints(layers: Layers, inputs: list[Tensor], outputs: list[Tensor], r: Ten
 def plain_backward(layers: Layers, inputs: list[Tensor], outputs: list[Tensor], r: Tensor) -> list[list]:
     """The gradient ``[dW, db]`` of every layer without a penalty."""
     down, _, _ = adjoints(layers, inputs, outputs, r)
-    return [_gradients(layer, r, a) for layer, r, a in zip(layers, down, inputs, strict=True)]
+    return [_gradients(layer, (r, a)) for layer, r, a in zip(layers, down, inputs, strict=True)]
 
 
-def _gradients(layer: Dense | Convolution, r: Tensor, a: Tensor) -> list[Tensor | None]:
-    return [layer.weight_gradient(r, a), None if layer.bias is None else layer.bias_gradient(r)]
+def _gradients(layer: Dense | Convolution, *pairs: tuple[Tensor, Tensor]) -> list[Tensor | None]:
+    """``[dW, db]`` of one layer: the weights from all pairs ``(r, a)``, the bias from the first."""
+    return [layer.weight_gradient(*pairs), None if layer.bias is None else layer.bias_gradient(pairs[0][0])]
 
 
 def _columns(share: Tensor, like: Tensor) -> Tensor:
@@ -148,8 +149,7 @@ def _joint_gradients(
     layer: Dense | Convolution, r: Tensor, a: Tensor, r_points: Tensor, t: Tensor, share: Tensor | None
 ) -> list[Tensor | None]:
     """Step 4 for one layer; ``t`` holds the points' tangents, or those and what the loss wants of their activations."""
-    dW, db = _gradients(layer, r, a)
-    dW += layer.weight_gradient(r_points, t)
+    dW, db = _gradients(layer, (r, a), (r_points, t))
     if share is not None and db is not None:
         db += layer.bias_gradient(_columns(share, r_points) * r_points)
     return [dW, db]
@@ -195,6 +195,6 @@ def _add_curvature(layers: Layers, gradients: list[list], a: list, s: list, u: l
             bend = u[index] * s[index] * layer.activation.curvature(out)
             e = bend if e is None else e + bend
         if e is not None:
-            for gradient, more in zip(gradients[index], _gradients(layer, e, a[index]), strict=True):
+            for gradient, more in zip(gradients[index], _gradients(layer, (e, a[index])), strict=True):
                 if gradient is not None:
                     gradient += more
