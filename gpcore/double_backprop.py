@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from . import _checks
 from .layers import Dense, layers_of
 from .losses import wasserstein_critic_loss
-from .penalties import dragan_points, finite, interpolate
+from .penalties import dragan_points, finite, shares
 from .sweep import Layers, double_backward, forward, rows
 
 AT = ("interpolates", "real", "fake", "around_real")
@@ -43,31 +43,42 @@ def _layers_of_critic(critic: Callable) -> Layers | None:
     return layers if layers and isinstance(layers[-1], Dense) and layers[-1].is_score else None
 
 
-def _loss_and_slopes(critic_loss: Callable, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The critic's loss, and its derivative with respect to every score."""
+def _loss_and_slopes(critic_loss: Callable, scores: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """The critic's loss of n real and n generated scores, and its derivative with respect to each of them."""
     if critic_loss is wasserstein_critic_loss:  # linear: its slopes are known, and autograd takes longer than a layer
-        return fake.mean() - real.mean(), torch.full_like(real, -1 / len(real)), torch.full_like(fake, 1 / len(fake))
-    real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
+        slopes = torch.full_like(scores, 1 / n)
+        slopes[:n] = -1 / n
+        return slopes @ scores, slopes
+    scores = scores.detach().requires_grad_()
     with torch.enable_grad():
-        loss = critic_loss(real, fake)
-    return loss.detach(), *torch.autograd.grad(loss, (real, fake))
+        loss = critic_loss(scores[:n], scores[n:])
+    return loss.detach(), *torch.autograd.grad(loss, scores)
 
 
 def _step(
-    layers: Layers, x: Tensor, n: int, critic_loss: Callable, at: str, weight: float, target: float, one_sided: bool
+    layers: Layers,
+    batches: list[Tensor],
+    eps: Tensor | None,
+    critic_loss: Callable,
+    at: str,
+    weight: float,
+    target: float,
+    one_sided: bool,
 ) -> tuple[Tensor, Tensor, Tensor, list[list]]:
     """Loss, penalty, norms and the gradients of every layer: tensors in, tensors out, so that it can be compiled."""
-    inputs, outputs = forward(layers, x)
-    scores = outputs[-1].reshape(-1)
-    loss, *slopes = _loss_and_slopes(critic_loss, scores[:n], scores[n : 2 * n])
+    real, fake, *_ = batches
+    n = len(real)
+    if at == "interpolates":
+        batches = [real, fake, torch.lerp(fake, real, eps)]
+    inputs, outputs = forward(layers, torch.cat(batches))
+    loss, slopes = _loss_and_slopes(critic_loss, outputs[-1].reshape(-1)[: 2 * n], n)
 
-    def excess(norms: Tensor) -> Tensor:
-        return (norms - target).relu() if one_sided else norms - target
+    def phi(norms: Tensor) -> tuple[Tensor, Tensor]:
+        excess = (norms - target).relu() if one_sided else norms - target
+        return weight * excess.square().mean(), 2 * weight / n * excess
 
-    gradients, norms = double_backward(
-        layers, inputs, outputs, torch.cat(slopes), *rows(at, n), lambda norms: 2 * weight / n * excess(norms)
-    )
-    return loss, weight * excess(norms).square().mean(), norms, gradients
+    gradients, norms, penalty = double_backward(layers, inputs, outputs, slopes, rows(at, n), phi)
+    return loss, penalty, norms, gradients
 
 
 @functools.cache
@@ -128,15 +139,15 @@ def penalized_backward_(
         )
     if torch.is_autocast_enabled(real.device.type):
         raise ValueError("penalized_backward_ must run outside autocast: a norm is squared and compared with a target")
-    n = len(real)
     batches = [real, fake]
     if at == "interpolates":
-        batches.append(interpolate(real, fake, eps))
+        eps = shares(real, eps)
     elif at == "around_real":
         batches.append(dragan_points(real, noise, eps))
+        eps = None
 
     step = _compiled_step() if compile else _step
-    loss, penalty, norms, gradients = step(layers, torch.cat(batches), n, critic_loss, at, weight, target, one_sided)
+    loss, penalty, norms, gradients = step(layers, batches, eps, critic_loss, at, weight, target, one_sided)
     if not math.isfinite(penalty):
         finite("the norm of the critic's gradient", norms)
         finite("the penalty", penalty)

@@ -107,9 +107,16 @@ def _per_sample(eps: Tensor | float, like: Tensor) -> Tensor:
         raise ValueError(
             f"eps must hold one number a sample, shape ({len(like)},) or ({len(like)}, 1, ...), got {tuple(eps.shape)}"
         )
-    if not ((eps >= 0) & (eps <= 1)).all():
+    if not torch.equal(eps, eps.clamp(0, 1)):  # nor is NaN equal to itself
         raise ValueError(f"eps must lie in [0, 1], got values from {eps.min().item()} to {eps.max().item()}")
     return eps.to(like.dtype).reshape(-1, *[1] * (like.ndim - 1))
+
+
+def shares(like: Tensor, eps: Tensor | float | None) -> Tensor:
+    """``eps`` of :func:`interpolate` shaped to multiply ``like``, drawn where it is None."""
+    if eps is None:
+        return torch.rand(len(like), *[1] * (like.ndim - 1), dtype=like.dtype, device=like.device)
+    return _per_sample(eps, like)
 
 
 def interpolate(real: Tensor, fake: Tensor, eps: Tensor | float | None = None) -> Tensor:
@@ -132,10 +139,7 @@ def interpolate(real: Tensor, fake: Tensor, eps: Tensor | float | None = None) -
     _checks.batch("real", real)
     _checks.batch("fake", fake)
     _checks.same_shape("real", real, "fake", fake)
-    if eps is None:
-        eps = torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
-    else:
-        eps = _per_sample(eps, real)
+    eps = shares(real, eps)
     return eps * real + (1 - eps) * fake
 
 

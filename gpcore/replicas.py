@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from . import checkpoint
-from ._loop import fingerprint, make_optimizer, progress_bar, resolve_device
+from ._loop import fingerprint, keep_memory, make_optimizer, progress_bar, resolve_device
 from .config import Config, History, build_networks
 from .constraints import PENALTIES
 from .data import sampler
@@ -153,18 +153,18 @@ def _critic_step(run: _Replicas) -> None:
     loss, slopes = _losses(LOSSES[config.loss][0], scores[:, :n], scores[:, n : 2 * n])
     weight, target = config.weight * factor, 0.0 if centred else config.target
 
-    def excess(norms: Tensor) -> Tensor:
-        return (norms - target).relu() if config.one_sided and at == "interpolates" else norms - target
+    def phi(norms: Tensor) -> tuple[Tensor, Tensor]:
+        excess = norms - target
+        if config.one_sided and at == "interpolates":
+            excess = excess.relu()
+        return weight * excess.square().mean(dim=1), 2 * weight / n * excess
 
     r = torch.cat(slopes, dim=1)
     if at is None:
         gradients = plain_backward(critic.layers, inputs, outputs, r)
         penalty = torch.zeros_like(loss)
     else:
-        gradients, norms = double_backward(
-            critic.layers, inputs, outputs, r, *rows(at, n, dim=1), lambda norms: 2 * weight / n * excess(norms)
-        )
-        penalty = weight * excess(norms).square().mean(dim=1)
+        gradients, _, penalty = double_backward(critic.layers, inputs, outputs, r, rows(at, n, dim=1), phi)
     critic.set_gradient(gradients)
     run.measured |= dict(critic_loss=loss, penalty=penalty, real=real, fake=fake)
     run.keep_finite(loss + penalty)
@@ -212,6 +212,7 @@ def train_replicas(
     config: Config, seeds: list[int], evaluate: Mapping[str, Callable[[Tensor], float]], resume: Path | None
 ) -> list[History]:
     """Train all seeds at once; arguments and result are those of :func:`gpcore.train_many`."""
+    keep_memory()
     run, mark = _Replicas(config, seeds), f"{fingerprint(config)}-{seeds}"
     if resume is not None and (saved := checkpoint.load(resume, mark, run.device)):
         run.restore(saved)

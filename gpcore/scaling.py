@@ -19,17 +19,32 @@ from torch import Tensor
 
 from . import _checks
 
+_SMALL = 4096  # elements
+
 
 def _gradients(parameters: Iterable[Tensor] | Tensor) -> list[Tensor]:
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [p.grad for p in parameters if p.grad is not None]
+    return [g for p in parameters if (g := p.grad) is not None]
+
+
+def _norm(gradients: list[Tensor], norm_type: float) -> Tensor:
+    if sum(map(Tensor.numel, gradients)) < _SMALL * len(gradients):
+        # Copying many small tensors into one takes less time than starting an operation on each.
+        return torch.linalg.vector_norm(torch._utils._flatten_dense_tensors(gradients), norm_type)
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients, norm_type)), norm_type)
+
+
+def _multiply_(gradients: list[Tensor], factor: float) -> None:
+    # A tensor without dimensions: PyTorch would make one of the number for every gradient anew.
+    dtype = torch.promote_types(gradients[0].dtype, torch.float32)
+    torch._foreach_mul_(gradients, torch.full((), factor, dtype=dtype, device=gradients[0].device))
 
 
 def _finite_norm(gradients: list[Tensor], norm_type: float = 2.0) -> tuple[Tensor, float]:
     """The norm of all gradients as one vector, on its device and as a number: the only synchronisation of a step."""
     if not gradients:
         return torch.zeros(()), 0.0
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients, norm_type)), norm_type)
+    norm = _norm(gradients, norm_type)
     value = float(norm)
     if value == 0 or not math.isfinite(value):
         # A sum of squares leaves the range of float32 where its root would not: divide by the largest element first.
@@ -40,8 +55,7 @@ def _finite_norm(gradients: list[Tensor], norm_type: float = 2.0) -> tuple[Tenso
                 f"the gradient's norm is {value}: nothing was scaled. Look at the loss and the step before this one"
             )
         if value > 0:
-            parts = torch._foreach_norm(torch._foreach_div(gradients, largest), norm_type)
-            norm = largest.double() * torch.linalg.vector_norm(torch.stack(parts), norm_type)
+            norm = largest.double() * _norm(torch._foreach_div(gradients, largest), norm_type)
             value = float(norm)
     return norm, value
 
@@ -79,7 +93,7 @@ def clip_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_type
     gradients = _gradients(parameters)
     norm, value = _finite_norm(gradients, norm_type)
     if value > max_norm:
-        torch._foreach_mul_(gradients, max_norm / value)
+        _multiply_(gradients, max_norm / value)
     return norm
 
 
@@ -96,7 +110,7 @@ def normalize_norm_(parameters: Iterable[Tensor] | Tensor, target: float = 1.0) 
     gradients = _gradients(parameters)
     norm, value = _finite_norm(gradients)
     if value > 0:
-        torch._foreach_mul_(gradients, target / value)
+        _multiply_(gradients, target / value)
     return norm
 
 

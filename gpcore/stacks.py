@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -62,7 +63,7 @@ class Stack:
 def scale_rows_(gradient: Tensor, scaling: str, threshold: float) -> Tensor:
     """Scale every row of ``(S, P)`` on its own, as :mod:`gpcore.scaling` does; return the norms before, ``(S,)``."""
     norms = torch.linalg.vector_norm(gradient, dim=1)
-    if not ((norms > 0) & norms.isfinite()).all():
+    if not all(0 < norm < math.inf for norm in norms.tolist()):
         # A sum of squares leaves the range of float32 where its root would not.
         norms = torch.linalg.vector_norm(gradient, dim=1, dtype=torch.float64)
     if scaling == "clip_value":

@@ -34,21 +34,21 @@ Layers = list[Dense | Convolution]
 
 @dataclass(frozen=True)
 class Rows:
-    """A stretch of the samples, along dimension ``dim``."""
+    """Where the penalty's points stand among the samples along dimension ``dim``: first of two stretches, or last."""
 
-    start: int
-    length: int
+    lengths: tuple[int, int]
+    points_first: bool
     dim: int = 0
 
-    def of(self, x: Tensor) -> Tensor:
-        return x.narrow(self.dim, self.start, self.length)
+    def parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The points, and the other samples."""
+        first, last = x.split_with_sizes(self.lengths, self.dim)
+        return (first, last) if self.points_first else (last, first)
 
 
-def rows(at: str, n: int, dim: int = 0) -> tuple[Rows, Rows]:
-    """Where the penalty's points stand among real, generated and any further samples, and where the others do."""
-    start = {"real": 0, "fake": n}.get(at, 2 * n)
-    others = {"real": (n, n), "fake": (0, n)}.get(at, (0, 2 * n))
-    return Rows(start, n, dim), Rows(*others, dim)
+def rows(at: str, n: int, dim: int = 0) -> Rows:
+    """The rows of real, generated and any further samples, n of each, for a penalty taken ``at`` one of them."""
+    return Rows((n, n) if at in ("real", "fake") else (2 * n, n), at == "real", dim)
 
 
 def forward(layers: Layers, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -67,7 +67,7 @@ def adjoints(layers: Layers, inputs: list[Tensor], outputs: list[Tensor], r: Ten
     ``r`` belongs to the scores or, where another network stands on top, to that network's input.
     """
     down, u = [], []
-    r = r.reshape(outputs[-1].shape)
+    r = r.reshape_as(outputs[-1])
     for index in reversed(range(len(layers))):
         layer = layers[index]
         u.append(r.clone() if layer.activation.curvature else None)
@@ -75,18 +75,19 @@ def adjoints(layers: Layers, inputs: list[Tensor], outputs: list[Tensor], r: Ten
         down.append(r)
         r = layer.pull(r, inputs[index])
         if layer.flatten and index:
-            r = r.reshape(outputs[index - 1].shape)
+            r = r.reshape_as(outputs[index - 1])
     return down[::-1], u[::-1], r
 
 
 def plain_backward(layers: Layers, inputs: list[Tensor], outputs: list[Tensor], r: Tensor) -> list[list]:
     """The gradient ``[dW, db]`` of every layer without a penalty."""
     down, _, _ = adjoints(layers, inputs, outputs, r)
-    return [_gradients(layer, r, a) for layer, r, a in zip(layers, down, inputs, strict=True)]
+    return [_gradients(layer, (r, a)) for layer, r, a in zip(layers, down, inputs, strict=True)]
 
 
-def _gradients(layer: Dense | Convolution, r: Tensor, a: Tensor) -> list[Tensor | None]:
-    return [layer.weight_gradient(r, a), None if layer.bias is None else layer.bias_gradient(r)]
+def _gradients(layer: Dense | Convolution, *pairs: tuple[Tensor, Tensor]) -> list[Tensor | None]:
+    """``[dW, db]`` of one layer: the weights from all pairs ``(r, a)``, the bias from the first."""
+    return [layer.weight_gradient(*pairs), None if layer.bias is None else layer.bias_gradient(pairs[0][0])]
 
 
 def _columns(share: Tensor, like: Tensor) -> Tensor:
@@ -99,65 +100,66 @@ def double_backward(
     inputs: list[Tensor],
     outputs: list[Tensor],
     r: Tensor,
-    points: Rows,
-    others: Rows,
-    slope: Callable[[Tensor], Tensor],
-) -> tuple[list[list], Tensor]:
-    """Steps 2 to 5: the gradient ``[dW, db]`` of loss and penalty for every layer, and the norms at the points.
+    rows: Rows,
+    phi: Callable[[Tensor], tuple[Tensor, Tensor]],
+) -> tuple[list[list], Tensor, Tensor]:
+    """Steps 2 to 5: the gradient ``[dW, db]`` of loss and penalty for every layer; norms and penalty at the points.
 
     Args:
         layers, inputs, outputs: as :func:`forward` takes and gives them; both lists are used up.
         r: the loss's derivative with respect to the scores of real and generated samples, ``(2N,)`` or ``(S, 2N)``.
-        points, others: the samples that the penalty is taken at, and those that only the loss wants.
-        slope: ``phi'(n)`` over the number of points, as a function of the norms.
+        rows: which samples the penalty is taken at; only the loss wants the others.
+        phi: function of the norms that gives the penalty's mean, and its derivative with respect to each norm.
     """
-    in_loss = points.start < r.shape[points.dim]
-    x, x_others = _part(inputs, points, others)
-    a, a_others = _part(outputs, points, others)
+    share = None
+    if r.shape[rows.dim] == sum(rows.lengths):  # the loss wants the points too
+        share, r = rows.parts(r)
+    x, x_others = _parts(inputs, rows)
+    a, a_others = _parts(outputs, rows)
 
     # 2. Adjoints of the points: 1 at the scores, for g is the score's own gradient.
     r_points, u, g = adjoints(layers, x, a, torch.ones_like(a[-1]))
 
-    g = g.flatten(points.dim + 1)
+    g = g.flatten(rows.dim + 1)
     norms = torch.linalg.vector_norm(g, dim=-1)
-    # Where a norm is 0 its gradient is taken as 0.
-    t = torch.where(norms > 0, slope(norms) / norms, 0.0).unsqueeze(-1) * g
-    share = points.of(r) if in_loss else None
+    # Where a norm is 0 so is g, and with it the tangent.
+    t = g / norms.clamp(min=torch.finfo(norms.dtype).tiny).unsqueeze(-1)
+    penalty, slope = phi(norms)
+    t = t.mul_(slope.unsqueeze(-1))
     shapes = [x.shape for x in a]
     kept, s = _tangents(layers, x, a, t, share)
     del t
 
     # 4. Weights, and the adjoints of the other samples on the way down. What is done with is let go.
-    r = others.of(r).reshape(a_others[-1].shape)
+    r = r.reshape_as(a_others[-1])
     gradients = []
     for layer in reversed(layers):
         r = layer.activation.times_slope_(r, a_others.pop())
         a.pop()
         gradients.append(_joint_gradients(layer, r, x_others[-1], r_points.pop(), x.pop(), share))
         if a_others:
-            r = layer.pull(r, x_others.pop()).reshape(a_others[-1].shape)
+            r = layer.pull(r, x_others.pop()).reshape_as(a_others[-1])
     gradients.reverse()
     if kept:
         _add_curvature(layers, gradients, kept, s, u, shapes)
-    return gradients, norms
+    return gradients, norms, penalty
 
 
 def _joint_gradients(
     layer: Dense | Convolution, r: Tensor, a: Tensor, r_points: Tensor, t: Tensor, share: Tensor | None
 ) -> list[Tensor | None]:
     """Step 4 for one layer; ``t`` holds the points' tangents, or those and what the loss wants of their activations."""
-    dW, db = _gradients(layer, r, a)
-    dW += layer.weight_gradient(r_points, t)
+    dW, db = _gradients(layer, (r, a), (r_points, t))
     if share is not None and db is not None:
         db += layer.bias_gradient(_columns(share, r_points) * r_points)
     return [dW, db]
 
 
-def _part(tensors: list[Tensor], points: Rows, others: Rows) -> tuple[list[Tensor], list[Tensor]]:
+def _parts(tensors: list[Tensor], rows: Rows) -> tuple[list[Tensor], list[Tensor]]:
     """The points' rows and the others' of every tensor; the list itself is emptied, so that it keeps none alive."""
-    parts = [points.of(x) for x in tensors], [others.of(x) for x in tensors]
+    parts = [rows.parts(x) for x in tensors]
     tensors.clear()
-    return parts
+    return [points for points, _ in parts], [others for _, others in parts]
 
 
 def _tangents(layers: Layers, x: list, a: list, t: Tensor, share: Tensor | None) -> tuple[list, list]:
@@ -168,7 +170,7 @@ def _tangents(layers: Layers, x: list, a: list, t: Tensor, share: Tensor | None)
     curved = any(layer.activation.curvature for layer in layers)
     kept, s = [], []
     for index, layer in enumerate(layers):
-        here, t = x[index], t.reshape(x[index].shape)
+        here, t = x[index], t.reshape_as(x[index])
         if curved:
             kept.append(here.clone())
         if share is None:
@@ -193,6 +195,6 @@ def _add_curvature(layers: Layers, gradients: list[list], a: list, s: list, u: l
             bend = u[index] * s[index] * layer.activation.curvature(out)
             e = bend if e is None else e + bend
         if e is not None:
-            for gradient, more in zip(gradients[index], _gradients(layer, e, a[index]), strict=True):
+            for gradient, more in zip(gradients[index], _gradients(layer, (e, a[index])), strict=True):
                 if gradient is not None:
                     gradient += more

@@ -15,6 +15,7 @@ from ._loop import (
     check_finite,
     check_seeds,
     fingerprint,
+    keep_memory,
     make_optimizer,
     progress_bar,
     resolve_device,
@@ -188,6 +189,7 @@ def _log(run: _Run, real: Tensor, fake: Tensor, **measured: Tensor) -> None:
 def _loop(run: _Run, step: Callable[[_Run, bool], dict[str, Tensor]], resume: Path | None) -> History:
     """Repeat ``step`` to the end of the run: progress, logging, checkpoints, and a clear stop at what is not finite."""
     config, mark = run.config, fingerprint(run.config)
+    keep_memory()
     if resume is not None and (saved := checkpoint.load(resume, mark, run.device)):
         run.restore(saved)
     try:

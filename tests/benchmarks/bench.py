@@ -25,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 import gpcore as gp
+from gpcore._loop import keep_memory
 from gpcore.stacks import Stack, scale_rows_
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,13 +165,16 @@ def replicas(device: str, seconds: float) -> list[dict]:
             ways.public(critic, *batch)
             adam.step()
 
+    def phi(norms):
+        return 10 * (norms - 1).square().mean(dim=1), 20 / shape[0] * (norms - 1)
+
     @torch.no_grad()
     def at_once():
         n, sweep = shape[0], gp.sweep
         inputs, outputs = sweep.forward(stack.layers, torch.cat([real, fake, eps * real + (1 - eps) * fake], dim=1))
         slopes = torch.cat([real.new_full((16, n), -1 / n), real.new_full((16, n), 1 / n)], dim=1)
-        gradients, _ = sweep.double_backward(
-            stack.layers, inputs, outputs, slopes, *sweep.rows("interpolates", n, 1), lambda m: 20 / n * (m - 1)
+        gradients, _, _ = sweep.double_backward(
+            stack.layers, inputs, outputs, slopes, sweep.rows("interpolates", n, 1), phi
         )
         stack.set_gradient(gradients)
         stack.optimizer.step()
@@ -228,6 +232,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    keep_memory()  # as every training run does; all ways profit alike
     seconds = 0.2 if given.quick else 12.0
     rows = critic_steps(given.device, seconds, not given.no_compile)
     rows += replicas(given.device, seconds) + scaling(given.device, seconds / 3)

@@ -260,6 +260,13 @@ def peak_bytes(step) -> int:
     return peak
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_two_critics_share_their_activations(activation):
+    """What is compiled for one critic then serves any other of its architecture, without a look into new functions."""
+    first, second = (layers.layers_of(mlp(ACTIVATIONS[activation])) for _ in range(2))
+    assert all(a.activation is b.activation for a, b in zip(first, second, strict=True))
+
+
 @pytest.mark.parametrize("kind", ["mlp", "conv"])
 def test_no_more_memory_than_autograd(kind):
     if kind == "mlp":

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import gpcore as gp
 from gpcore import scaling
@@ -51,6 +52,38 @@ def test_every_norm_agrees_with_pytorch(norm_type):
     torch.testing.assert_close(norm, nn.utils.clip_grad_norm_(theirs.parameters(), 0.1, norm_type))
     torch.testing.assert_close(flat(ours.parameters()), flat(theirs.parameters()), rtol=1e-4, atol=1e-8)
     torch.testing.assert_close(gp.total_norm(ours.parameters(), norm_type), torch.tensor(0.1), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("sizes", [(3, 5), (9000, 5), (9000, 4097)])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_small_and_large_tensors_of_every_precision(sizes, dtype):
+    gradients = [torch.randn(size, dtype=torch.float64).to(dtype) for size in sizes]
+    params = [nn.Parameter(torch.zeros_like(g)) for g in gradients]
+    for p, g in zip(params, gradients, strict=True):
+        p.grad = g.clone()
+    norm = math.sqrt(sum(float(g.double().square().sum()) for g in gradients))
+    found = float(gp.clip_norm_(params, 0.3))
+    precision = torch.finfo(dtype).eps
+    assert found == pytest.approx(norm, rel=20 * precision)
+    # Two roundings: of the factor, never below single precision, and of the product.
+    rounding = 0.51 * (precision + torch.finfo(torch.promote_types(dtype, torch.float32)).eps)
+    smallest = 1e-7 if dtype is torch.float16 else 0.0
+    for p, g in zip(params, gradients, strict=True):
+        torch.testing.assert_close(p.grad.double(), g.double() * (0.3 / found), rtol=rounding, atol=smallest)
+
+
+def test_clipping_synchronises_once():
+    class Reads(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+            self.count += operation is torch.ops.aten._local_scalar_dense.default
+            return operation(*args, **(kwargs or {}))
+
+    params = parameters(*torch.randn(20, 3))
+    with Reads() as reads:
+        gp.clip_norm_(params, 0.1)
+    assert reads.count == 1
 
 
 def test_what_is_below_the_threshold_is_left_bit_for_bit():
