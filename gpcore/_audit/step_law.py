@@ -202,12 +202,10 @@ def judge_operation(subject: StepSubject, undecided: list[str]) -> tuple[str, La
         return _judge_unscaled(subject, lengths)
     fitted = _fit(subject, slope, length) if slope is not None else None
     applied = subject.run([length * DIRECTION]).applied
-    # Where even a gradient of norm 0.1 has the full length: a short threshold, a loss scale, or no clipping at all.
     short = subject.run([0.1 * DIRECTION]).applied
-    if close(short, applied) and close(applied, float(applied.norm()) * DIRECTION):
-        if slope is None or not (near(slope, 1) or _is_scale(slope)):
-            said = f"with max_norm = 1 a gradient of norm 0.1 was applied with norm {short.norm():.4g}"
-            return "normalisation", Law(_to_norm, float(applied.norm())), [finding("scales-up", said)]
+    if slope is None and close(short, applied) and close(applied, float(applied.norm()) * DIRECTION):
+        said = f"with max_norm = 1 a gradient of norm 0.1 was applied with norm {short.norm():.4g}"
+        return "normalisation", Law(_to_norm, float(applied.norm())), [finding("scales-up", said)]
     findings = _judge_parts(subject, slope) if slope is not None else []
     if fitted is None:
         if not findings:

@@ -7,9 +7,11 @@ import torch
 from test_audit_scaling import accumulate, as_in_the_manual, clip
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
+from gpcore._audit.scalers import held_scalers
 from gpcore.audit_scaling import check_scaling
 
-scaler_of_the_script = torch.amp.GradScaler("cpu")
+# No power of two, which the checker would know from the step's length alone.
+scaler_of_the_script = torch.amp.GradScaler("cpu", init_scale=1000.0)
 disabled_scaler = torch.amp.GradScaler("cpu", enabled=False)
 grad_accumulation = 4
 
@@ -59,7 +61,7 @@ def of_the_script(unscale, model, optimizer, loss_fn, batches, max_norm):
 class Trainer:
     def __init__(self, unscale):
         self.unscale = unscale
-        self.scalers = {"critic": torch.amp.GradScaler("cpu", init_scale=512.0)}
+        self.scalers = {"critic": torch.amp.GradScaler("cpu", init_scale=500.0)}
 
     def train_step(self, *args):
         scaled_step(self.scalers["critic"], self.unscale)(*args)
@@ -72,7 +74,7 @@ class Native:
     """As timm's NativeScaler: the scaler stands in an object that is called with the loss."""
 
     def __init__(self):
-        self._scaler = torch.amp.GradScaler("cpu")
+        self._scaler = torch.amp.GradScaler("cpu", init_scale=1000.0)
 
     def __call__(self, loss, optimizer, unscale, parameters, max_norm):
         self._scaler.scale(loss).backward()
@@ -103,7 +105,7 @@ def made_inside(unscale, scale=2.0**16):
 
 SCALED = {
     "a global": lambda unscale: functools.partial(of_the_script, unscale),
-    "a closure": lambda unscale: scaled_step(torch.amp.GradScaler("cpu"), unscale),
+    "a closure": lambda unscale: scaled_step(torch.amp.GradScaler("cpu", init_scale=1000.0), unscale),
     "an attribute": Trainer,
     "a method's object": lambda unscale: Trainer(unscale).train_step,
     "an attribute of a closure": with_native,
@@ -117,6 +119,22 @@ def test_a_scaler_that_is_not_given_is_found(held):
     report = check_scaling(SCALED[held](False))
     assert report.names == ("clip-before-unscale",) and not report.undecided, str(report)
     clean(SCALED[held](True))
+
+
+def test_scalers_are_found_behind_other_functions():
+    def outer():
+        def inner():
+            return scaler_of_the_script
+
+        return inner()
+
+    class Caller:
+        def __call__(self):
+            return outer()
+
+    for function in (outer, Caller(), functools.partial(outer), Caller().__call__, [outer], staticmethod(outer)):
+        assert held_scalers(function) == (scaler_of_the_script,)
+    assert held_scalers(as_in_the_manual) == held_scalers(len) == ()
 
 
 def test_a_scale_that_is_written_in_is_found():
@@ -194,6 +212,18 @@ def test_values_of_its_own_are_reported(threshold):
     assert f"it clips by value at {threshold:g}, a number of its own" in said(report)
 
 
+def test_a_short_norm_of_its_own_beside_a_count():
+    def step(model, optimizer, loss_fn, batches, max_norm):
+        optimizer.zero_grad()
+        for x, y in batches:
+            (loss_fn(model(x), y) / 4).backward()
+        clip(model, 0.01)
+        optimizer.step()
+
+    report = check_scaling(step)
+    assert report.ok and "it clips by norm at 0.01" in said(report), str(report)
+
+
 def test_its_own_norm_is_judged_as_max_norm_is():
     def step(model, optimizer, loss_fn, batches, max_norm):
         optimizer.zero_grad()
@@ -205,6 +235,8 @@ def test_its_own_norm_is_judged_as_max_norm_is():
         return norm
 
     assert check_scaling(step).names == ("clip-per-micro-batch", "norm-logged-after")
+    report = check_scaling(lambda *args: as_in_the_manual(*args[:-1], 40))
+    assert report.ok and not report.names, str(report)
 
 
 # ---------------------------------------------------------------- C and D: a number of micro-batches written in
@@ -323,6 +355,11 @@ def test_a_descent_by_hand_is_judged(rate, count):
     ]:
         report = check_scaling(by_hand(cut, rate, count))
         assert report.names == ((name,) if name else ()) + ("non-finite-passed-on",), str(report)
+
+
+def test_a_descent_by_hand_with_a_norm_of_its_own():
+    report = check_scaling(by_hand(lambda model, _: clip(model, 40), 20.0))
+    assert report.ok and "it clips by norm at 40, a number of its own" in said(report), str(report)
 
 
 def test_a_descent_by_hand_that_clips_too_often():
