@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .probes import own_random
+from .scalers import at_scale
 
 SIZES = (4, 6)  # of the model's two parameters
 ROWS = 3  # samples a micro-batch
@@ -34,15 +35,24 @@ class Recorder(torch.optim.SGD):
 
     def __init__(self, model: Model):
         super().__init__(model.parameters(), lr=1.0)
+        self.all = list(model.parameters())
         self.kept: list[list[Tensor]] = []
         self.seen: list[Tensor] = []
+        self.done = torch.zeros(sum(SIZES))  # what all steps together took from the parameters
 
     def step(self, closure=None):
+        before = flat(self.all)
         loss = super().step(closure)
-        gradients = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.all]
         self.kept.append(gradients)  # the tensors themselves: what is done to them after the step shows in them
-        self.seen.append(torch.cat([g.detach().flatten().clone() for g in gradients]))
+        self.seen.append(flat(gradients))
+        self.done += before - flat(self.all)
         return loss
+
+
+def flat(tensors: Iterable[Tensor]) -> Tensor:
+    """A copy of all elements, ``(10,)``."""
+    return torch.cat([t.detach().flatten() for t in tensors]).clone()
 
 
 def loss_fn(output: Any, *rest: Any) -> Tensor:
@@ -55,9 +65,11 @@ def loss_fn(output: Any, *rest: Any) -> Tensor:
 
 @dataclass
 class Step:
-    """What one call did: the update as the gradient that was applied, ``(10,)``."""
+    """What one call did; all tensors are ``(10,)``."""
 
-    applied: Tensor
+    applied: Tensor  # the gradient of the optimiser's step; without the optimiser, the update divided by its rate
+    moved: Tensor  # what the call took from the parameters
+    done: Tensor  # what of that the optimiser did
     seen: list[Tensor] = field(default_factory=list)
     after: list[Tensor] = field(default_factory=list)  # the same gradients when the function had returned
     returned: list[float] = field(default_factory=list)
@@ -78,36 +90,51 @@ def _numbers(result: Any) -> list[float]:
 
 @dataclass(frozen=True)
 class StepSubject:
-    """The step under test; ``pairs``: its batches are ``(x, y)`` and not ``x``; ``scaler``: the argument's name."""
+    """The step under test, and how it is called.
+
+    ``pairs``: its batches are ``(x, y)`` and not ``x``; ``scaler``: the argument's name; ``held``: scalers that it has
+    by itself; ``copies``: how many micro-batches it takes before it steps; ``rate``: the learning rate that it uses
+    where it moves the parameters without the optimiser (``moves_by_itself``).
+    """
 
     function: Callable
     pairs: bool = True
     scaler: str | None = None
+    held: tuple[torch.amp.GradScaler, ...] = ()
+    copies: int = 1
+    rate: float = 1.0
+    moves_by_itself: bool = False
 
     def run(self, gradients: list[Tensor], max_norm: float = 1.0, *, scale=1.0, poison=0.0, times=1) -> Step:
         """Run the step on micro-batches with these gradients; ``poison`` is added to one element of each gradient.
 
-        With ``times`` the step is called so often, and the last call is recorded.
+        A single gradient is that of each of ``copies`` micro-batches. With ``times`` the step is called so often, and
+        the last call is recorded.
         """
         model = Model()
         optimizer = Recorder(model)
         if poison:
             model.first.register_hook(lambda g: g + torch.tensor([0.0, poison, 0.0, 0.0]))
+        if len(gradients) == 1:
+            gradients = gradients * self.copies
         spread = torch.linspace(-1, 1, ROWS)[:, None]
         inputs = [g + 0.1 * spread * g.flip(0) for g in gradients]
         batches = [(x, torch.zeros(ROWS)) for x in inputs] if self.pairs else inputs
         extra = {self.scaler: torch.amp.GradScaler("cpu", init_scale=scale)} if self.scaler else {}
         error = result = None
-        for _ in range(times):
-            before = torch.cat([p.detach().flatten().clone() for p in model.parameters()])
-            optimizer.kept.clear(), optimizer.seen.clear()
-            with own_random(0):
-                try:
-                    result = self.function(model, optimizer, loss_fn, batches, max_norm, **extra)
-                except Exception as raised:
-                    error = raised
-        now = torch.cat([p.detach().flatten() for p in model.parameters()])
-        held = [torch.cat([g.detach().flatten() for g in kept]) for kept in optimizer.kept]
+        with at_scale(self.held, scale):
+            for _ in range(times):
+                before = flat(model.parameters())
+                optimizer.kept.clear(), optimizer.seen.clear(), optimizer.done.zero_()
+                with own_random(0):
+                    try:
+                        result = self.function(model, optimizer, loss_fn, batches, max_norm, **extra)
+                    except Exception as raised:
+                        error = raised
+        moved = before - flat(model.parameters())
+        # The mean: several steps on one micro-batch, as in PPO's epochs, are the same step several times.
+        applied = torch.stack(optimizer.seen).mean(0) if optimizer.seen else moved / self.rate
+        held = [flat(kept) for kept in optimizer.kept]
         if all(p.grad is not None for p in model.parameters()):
-            held.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
-        return Step(before - now, optimizer.seen, held, _numbers(result), error)
+            held.append(flat(p.grad for p in model.parameters()))
+        return Step(applied, moved, optimizer.done, optimizer.seen, held, _numbers(result), error)

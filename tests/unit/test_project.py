@@ -32,9 +32,9 @@ FLOORS = [
     {"replicas"},
     {"figures", "sequences", "training"},
     # The checker stands on nothing but PyTorch, for it judges code of any origin. These are its own floors.
-    {"_audit/calling", "_audit/report", "_audit/probes"},
+    {"_audit/calling", "_audit/report", "_audit/probes", "_audit/scalers"},
     {"_audit/laws", "_audit/mends", "_audit/museum_steps", "_audit/points", "_audit/steps"},
-    {"_audit/judge_eps", "_audit/judge_device", "_audit/judge_graph", "_audit/judge_law"},
+    {"_audit/judge_eps", "_audit/judge_device", "_audit/judge_graph", "_audit/judge_law", "_audit/step_law"},
     {"audit", "audit_scaling", "evidence", "museum", "plots", "runs", "widgets"},
 ]
 TOP_LEVEL = {
