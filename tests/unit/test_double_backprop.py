@@ -299,3 +299,21 @@ def test_compiled_it_gives_the_same():
         torch.testing.assert_close(plain, compiled, rtol=1e-12, atol=1e-12)
     with pytest.raises(ValueError, match="compile=True"):
         gp.train(gp.Config(constraint="none", steps=1, compile=True, device="cpu"))
+
+
+@pytest.mark.filterwarnings("ignore")  # raised inside torch.compile itself
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_replayed_as_a_cuda_graph_it_gives_the_same_and_keeps_what_it_gave():
+    losses = []
+    for compile in (False, True):
+        critic, real, fake, eps, _ = case("mlp", nn.ReLU)
+        critic, (real, fake, eps) = critic.cuda(), (x.cuda() for x in (real, fake, eps))
+        adam = torch.optim.Adam(critic.parameters(), lr=1e-2, fused=True)
+        steps = []
+        for _ in range(10):  # the first are recorded, the others replayed, with weights that move
+            adam.zero_grad()
+            steps.append(gp.penalized_backward_(critic, real, fake, eps=eps, compile=compile))
+            adam.step()
+        losses.append(torch.stack([step.loss + step.penalty for step in steps]))
+    torch.testing.assert_close(*losses, rtol=1e-9, atol=1e-9)
+    assert len(set(losses[1].tolist())) == 10
