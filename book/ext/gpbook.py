@@ -252,15 +252,12 @@ def readable_signature(app, what, name, obj, options, signature, returns):
 
 
 def finish(app, error) -> None:
-    """Copy the mathematics into the site and drop what no page loads."""
+    """Copy the mathematics and the living page into the site."""
     if error or app.builder.format != "html":
         return
     out = Path(app.outdir)
     mathjax.unpack(out / "_static" / "mathjax")
     shutil.copy(ROOT / "gpcore" / "playground.js", out / "_static")
-    for path in out.rglob("*.map"):
-        path.unlink()
-    shutil.rmtree(out / "_sources" / "book" / "runs", ignore_errors=True)
 
 
 def setup(app) -> dict:
