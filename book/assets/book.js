@@ -30,6 +30,7 @@
   }
   addEventListener("resize", soon);
   document.addEventListener("toggle", soon, true);
+  document.fonts.addEventListener("loadingdone", soon);
   addEventListener("load", () => {
     soon();
     if (window.MathJax && MathJax.startup) MathJax.startup.promise.then(soon);
