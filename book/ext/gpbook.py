@@ -70,12 +70,12 @@ MEASURED_IN_FULL = [*MEASURED[:-1], "sanity range asserted"]
 
 
 def living_page() -> str:
-    """Return the living page for a document of ``book/``: a still image that the script replaces by the live one."""
+    """Return the living page for a document of ``book/``, and after it the still image that it stands in for."""
     still = (ROOT / "book" / "figures" / "live.svg").read_text(encoding="utf-8")
     return (
-        f'<div data-living-page data-linked><figure class="gp-figure">{still}<figcaption>A still image: the page after '
-        "1,000 steps. Where JavaScript runs, networks are trained here, in your browser.</figcaption></figure></div>"
-        '<script defer src="../_static/playground.js"></script>'
+        f'<div data-living-page data-linked></div><figure class="gp-figure gp-still">{still}<figcaption>A still image: '
+        "the page after 1,000 steps. Where JavaScript runs, networks are trained here, in your browser."
+        '</figcaption></figure><script defer src="../_static/playground.js"></script>'
     )
 
 

@@ -242,9 +242,9 @@ def test_it_waits_where_motion_is_unwanted(site, served, browser):  # noqa: F811
 def test_a_still_image_stands_in_for_it(site, served, browser):  # noqa: F811
     with Visit(browser, served, javascript=False) as visit:
         page = visit.open(PAGE)
-        still = page.locator("[data-living-page] svg")
+        still = page.locator("[data-living-page] + .gp-still svg")
         assert still.is_visible() and len(still.get_attribute("aria-label")) > 60
-        assert "JavaScript" in page.locator("[data-living-page] figcaption").inner_text()
+        assert "JavaScript" in page.locator(".gp-still figcaption").inner_text()
 
 
 def test_it_lives_inside_a_notebook_s_output(site, served, browser):  # noqa: F811
