@@ -1490,8 +1490,8 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 new ResizeObserver(schedule).observe(views);
 let seen = true;
 const awake = () => runs.forEach((run) => run.runner.send({ type: "awake", awake: seen && !document.hidden }));
-new IntersectionObserver(([entry]) => {
-seen = entry.isIntersecting;
+new IntersectionObserver((entries) => {
+seen = entries.at(-1).isIntersecting;
 awake();
 }).observe(root);
 document.addEventListener("visibilitychange", awake);

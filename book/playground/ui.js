@@ -226,8 +226,9 @@ export function mount(root, { settings = {}, linked = false, address }) {
   // It sleeps while nobody can see it.
   let seen = true;
   const awake = () => runs.forEach((run) => run.runner.send({ type: "awake", awake: seen && !document.hidden }));
-  new IntersectionObserver(([entry]) => {
-    seen = entry.isIntersecting;
+  new IntersectionObserver((entries) => {
+    // The newest: on a busy machine "out of sight" and "in sight" come together, and it would sleep for ever.
+    seen = entries.at(-1).isIntersecting;
     awake();
   }).observe(root);
   document.addEventListener("visibilitychange", awake);
