@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 PLACE = re.compile(r'<(i|span) class="([^"]*\bfa-[^"]*)"([^>]*)>\s*</\1>')
-SCRIPT = re.compile(r'\s*<!-- So that users can add custom icons -->\s*<script [^>]*fontawesome\.js[^>]*></script>')
+SCRIPT = re.compile(r"\s*<!-- So that users can add custom icons -->\s*<script [^>]*fontawesome\.js[^>]*></script>")
 # Classes that say how an icon is set and not which it is.
 MANNER = {"fa-solid", "fa-brands", "fa-regular", "fa-lg", "fa-fw"}
 CREDIT = "<!-- Icons: Font Awesome Free, fontawesome.com, CC BY 4.0 -->\n"

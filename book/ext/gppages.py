@@ -66,14 +66,13 @@ def inward(page: str, name: str, address: str) -> str:
         path = path + "index.html" if path.endswith("/") or not path else path
         return os.path.relpath(path, os.path.dirname(name) or ".").replace(os.sep, "/") + mark + anchor
 
-    page = re.sub(
-        rf'(<a [^>]*?href="){start}((?:/[^"]*)?)"', lambda m: f'{m[1]}{relative(m[2])}"', page, flags=re.IGNORECASE
-    )
+    link = re.compile(rf'(<a [^>]*?href="){start}((?:[/#][^"]*)?)"', re.IGNORECASE)
+    page = link.sub(lambda m: f'{m[1]}{relative(m[2])}"', page)
+    # Not its last full stop, which ends the sentence.
+    text = re.compile(rf"(?<![\">]){start}((?:/[\w./-]*\w)?/?(?:#[\w-]+)?)(?![\w-])")
 
     def linked(block: re.Match) -> str:
-        return re.sub(
-            rf"(?<![\">]){start}((?:/[\w./-]*\w)?/?(?:#[\w-]+)?)", lambda m: f'<a href="{relative(m[1])}">{m[0]}</a>', block[0]
-        )
+        return text.sub(lambda m: f'<a href="{relative(m[1])}">{m[0]}</a>', block[0])
 
     return re.sub(r'<div class="output[^>]*>.*?</pre>', linked, page, flags=re.DOTALL)
 

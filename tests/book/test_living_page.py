@@ -43,7 +43,7 @@ def settle(page) -> int:
 
 
 def link(page, wanted) -> str:
-    """The page's address, once ``wanted`` holds of it: Chromium tells of a changed address some time after the change."""
+    """The page's address, once ``wanted`` holds of it: Chromium tells of a change some time after it."""
     end = time.monotonic() + 10
     while not wanted(page.evaluate("location.href")):
         assert time.monotonic() < end, page.evaluate("location.href")

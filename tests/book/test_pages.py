@@ -90,7 +90,7 @@ class Visit:
 
 
 def until(page, expression: str, seconds: float = 30) -> None:
-    """Wait until ``expression`` is true. Playwright's own way evaluates text inside the page: the policy forbids that."""
+    """Wait until ``expression`` is true. Playwright's own way evaluates text in the page, which its policy forbids."""
     end = time.monotonic() + seconds
     while not page.evaluate(expression):
         assert time.monotonic() < end, f"not within {seconds:g} s: {expression}"
@@ -353,7 +353,8 @@ def test_a_verdict_says_on_a_phone_what_its_numbers_are(site, served, browser):
 
 
 def test_wide_figures_scroll_on_a_phone_and_are_whole_on_a_desktop(site, served, browser):
-    sizes = "() => [...document.querySelectorAll('.gp-scroll')].map(e => [e.scrollWidth, e.clientWidth])"
+    shown = "[...document.querySelectorAll('.gp-scroll')].filter(e => e.checkVisibility())"
+    sizes = f"() => {shown}.map(e => [e.scrollWidth, e.clientWidth])"
     framed = 0
     for name, page in on_a_phone(site, served, browser, 'class="gp-scroll"'):
         page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")

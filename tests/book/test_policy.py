@@ -32,7 +32,8 @@ def test_every_page_states_a_strict_policy(site):
         assert scripts == ["'self'", "'wasm-unsafe-eval'"], path.name
         # Before anything that it is about, and no code in attributes, which it would not run.
         text = path.read_text(encoding="utf-8")
-        assert text.index("Content-Security-Policy") < min(text.find(tag) % len(text) for tag in ("<script", "<link", "<style"))
+        first = min(text.find(tag) % len(text) for tag in ("<script", "<link", "<style"))
+        assert text.index("Content-Security-Policy") < first
         assert not re.search(r"<[a-z][^<>]*\son(click|load|error|input)=", text), path.name
 
 
@@ -89,7 +90,8 @@ def test_a_living_page_in_a_frame_runs_under_the_page_s_policy(served, browser):
 
     with mock.patch("IPython.display.display") as display:
         gp.widgets.playground(loss="minimax")
-    whole = gppolicy.with_policy(f"<!doctype html><meta charset='utf-8'><title>x</title>{display.call_args[0][0].bundle['text/html']}")
+    markup = display.call_args[0][0].bundle["text/html"]
+    whole = gppolicy.with_policy(f"<!doctype html><meta charset='utf-8'><title>x</title>{markup}")
     with Visit(browser, served) as visit:
         visit.page.route("**/framed.html", lambda route: route.fulfill(body=whole, content_type="text/html"))
         frame = visit.open("framed.html").frame_locator("iframe")

@@ -6,9 +6,11 @@ from test_pages import Visit, browser, pytestmark, served, until  # noqa: F401
 CHAPTER = "notebooks/06_gradient_penalty.html"
 HIDDEN = (
     ".bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article, .prev-next-footer, #pst-back-to-top, "
-    "#pst-skip-link, .headerlink, button, input, [data-knob], [data-still], canvas, .tag_hide-input:not(.tag_hide-output) .cell_input"
+    "#pst-skip-link, .headerlink, button, input, [data-knob], [data-still], canvas, "
+    ".tag_hide-input:not(.tag_hide-output) .cell_input"
 )
-SHOWN = "e => e.checkVisibility({contentVisibilityAuto: true, visibilityProperty: true}) && e.getBoundingClientRect().height > 0"
+SHOWN = """e => e.checkVisibility({contentVisibilityAuto: true, visibilityProperty: true})
+    && e.getBoundingClientRect().height > 0"""
 # A channel's share of light, as WCAG counts it.
 LIGHTNESS = """e => {
     const [r, g, b] = getComputedStyle(e).color.match(/[\\d.]+/g).map(x => x / 255)
@@ -46,7 +48,8 @@ def test_answers_and_solutions_are_open(paper):
 def test_code_and_figures_fit_the_page(paper):
     outside = paper.evaluate(
         """() => [...document.querySelectorAll('article :is(pre, svg[role=img], table, figure)')]
-        .filter(e => e.checkVisibility({contentVisibilityAuto: true})).filter(e => {const box = e.getBoundingClientRect();
+        .filter(e => e.checkVisibility({contentVisibilityAuto: true})).filter(e => {
+        const box = e.getBoundingClientRect();
         return box.right > innerWidth + 1 || box.left < -1 || e.scrollWidth > e.clientWidth + 1 && e.matches('pre')
             || (e.matches('svg') && box.height > innerHeight)}).map(e => e.outerHTML.slice(0, 100))"""
     )
@@ -64,8 +67,9 @@ def test_ink_is_dark_and_paper_white(paper):
     assert len(found) > 200
     # 0.18 is a contrast of 4.5 with white.
     assert [text[:120] for lightness, text in found if lightness > 0.18] == []
-    assert paper.evaluate("getComputedStyle(document.body).backgroundColor") in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)")
-    assert paper.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
+    ground = "getComputedStyle(document.{}).backgroundColor"
+    body, root = (paper.evaluate(ground.format(e)) for e in ("body", "documentElement"))
+    assert body in ("rgb(255, 255, 255)", "rgba(0, 0, 0, 0)") and root == "rgb(255, 255, 255)"
 
 
 def test_a_link_says_where_it_leads(paper):
