@@ -70,12 +70,12 @@ MEASURED_IN_FULL = [*MEASURED[:-1], "sanity range asserted"]
 
 
 def living_page() -> str:
-    """Return the living page for a document of ``book/``: a still image that the script replaces by the live one."""
+    """Return the living page for a document of ``book/``, and after it the still image that it stands in for."""
     still = (ROOT / "book" / "figures" / "live.svg").read_text(encoding="utf-8")
     return (
-        f'<div data-living-page data-linked><figure class="gp-figure">{still}<figcaption>A still image: the page after '
-        "1,000 steps. Where JavaScript runs, networks are trained here, in your browser.</figcaption></figure></div>"
-        '<script defer src="../_static/playground.js"></script>'
+        f'<div data-living-page data-linked></div><figure class="gp-figure gp-still">{still}<figcaption>A still image: '
+        "the page after 1,000 steps. Where JavaScript runs, networks are trained here, in your browser."
+        '</figcaption></figure><script defer src="../_static/playground.js"></script>'
     )
 
 
@@ -252,15 +252,12 @@ def readable_signature(app, what, name, obj, options, signature, returns):
 
 
 def finish(app, error) -> None:
-    """Copy the mathematics into the site and drop what no page loads."""
+    """Copy the mathematics and the living page into the site."""
     if error or app.builder.format != "html":
         return
     out = Path(app.outdir)
     mathjax.unpack(out / "_static" / "mathjax")
     shutil.copy(ROOT / "gpcore" / "playground.js", out / "_static")
-    for path in out.rglob("*.map"):
-        path.unlink()
-    shutil.rmtree(out / "_sources" / "book" / "runs", ignore_errors=True)
 
 
 def setup(app) -> dict:

@@ -245,6 +245,7 @@ export function mount(root, { settings = {}, linked = false, small = null, addre
     }
   }
   new IntersectionObserver((entries) => {
+    // The newest: on a busy machine "out of sight" and "in sight" come together, and it would sleep for ever.
     seen = entries.at(-1).isIntersecting;
     awake();
   }).observe(root);

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from test_pages import SIZES, Visit, browser, pytestmark, served  # noqa: F401
+from test_pages import SIZES, Visit, browser, pytestmark, served, until  # noqa: F401
 
 PAGE = "book/live.html"
 # What a strict site could send along: no script, image or connection from elsewhere, nothing evaluated. The theme has
@@ -20,7 +20,6 @@ def step(page) -> int:
 
 
 def wait_for_step(page, n: int) -> None:
-    # Not by wait_for_function, which evaluates a string: a strict policy forbids that.
     end = time.monotonic() + 30
     while step(page) < n:
         assert time.monotonic() < end, f"step {step(page)} after half a minute, and not {n}"
@@ -62,7 +61,7 @@ def test_it_trains_and_fits(site, served, browser, size, theme):  # noqa: F811
     with Visit(browser, served, size, theme) as visit:
         page = visit.open(PAGE)
         wait_for_step(page, 30)
-        page.wait_for_function("/[1-9] steps a second/.test(document.querySelector('.pg-speed').textContent)")
+        until(page, "/[1-9] steps a second/.test(document.querySelector('.pg-speed').textContent)")
         assert page.locator(".pg-speed").get_attribute("title") == "WebAssembly, float32"
         # Every picture holds more than one colour, and says what it shows.
         for canvas in page.locator(".pg canvas").all():
@@ -104,7 +103,7 @@ def test_the_keyboard_drives_it(site, served, browser):  # noqa: F811
         pictures = []
         for _ in range(2):
             press(page, "restart")
-            page.wait_for_function("document.querySelector('[data-living-page]').dataset.step === '0'")
+            until(page, "document.querySelector('[data-living-page]').dataset.step === '0'")
             for _ in range(5):
                 press(page, "step")
             wait_for_step(page, 5)
@@ -243,9 +242,9 @@ def test_it_waits_where_motion_is_unwanted(site, served, browser):  # noqa: F811
 def test_a_still_image_stands_in_for_it(site, served, browser):  # noqa: F811
     with Visit(browser, served, javascript=False) as visit:
         page = visit.open(PAGE)
-        still = page.locator("[data-living-page] svg")
+        still = page.locator("[data-living-page] + .gp-still svg")
         assert still.is_visible() and len(still.get_attribute("aria-label")) > 60
-        assert "JavaScript" in page.locator("[data-living-page] figcaption").inner_text()
+        assert "JavaScript" in page.locator(".gp-still figcaption").inner_text()
 
 
 def test_it_lives_inside_a_notebook_s_output(site, served, browser):  # noqa: F811

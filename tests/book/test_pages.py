@@ -6,6 +6,7 @@ import http.server
 import re
 import shutil
 import threading
+import time
 from pathlib import Path
 
 import chapters
@@ -88,13 +89,21 @@ class Visit:
         self.context.close()
 
 
+def until(page, expression: str, seconds: float = 30) -> None:
+    """Wait until ``expression`` is true. Playwright's own way evaluates text in the page, which its policy forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"not within {seconds:g} s: {expression}"
+        page.wait_for_timeout(50)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_pages_fit_ask_for_nothing_and_complain_of_nothing(site, served, browser, size, theme):
     with Visit(browser, served, size, theme) as visit:
         for name in pages(site):
             page = visit.open(name)
-            page.wait_for_function("!window.MathJax || !MathJax.startup || document.readyState === 'complete'")
+            until(page, "!window.MathJax || !MathJax.startup || document.readyState === 'complete'")
             assert page.evaluate("document.documentElement.dataset.theme") == theme
             cards = page.evaluate(
                 "[...document.querySelectorAll('div.text_html')].map(e => getComputedStyle(e).backgroundColor)"
@@ -111,7 +120,7 @@ def test_formulas_are_set(site, served, browser):
         for name in (p for p in pages(site) if p.startswith("notebooks/")):
             page = visit.open(name)
             page.wait_for_selector("mjx-container", timeout=20_000)
-            page.wait_for_function("document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
+            until(page, "document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
             assert page.locator("mjx-merror").count() == 0, name
             assert not re.search(r"\\(lVert|mathbb|frac)", page.locator("article").inner_text()), name
 
@@ -133,7 +142,7 @@ def test_formulas_are_read_from_their_beginning(site, served, browser, size):
         for name in (p for p in pages(site) if p.startswith("notebooks/")):
             page = visit.open(name)
             page.wait_for_selector("mjx-container", timeout=20_000)
-            page.wait_for_function("document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
+            until(page, "document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
             for formula in page.evaluate(FORMULAS):
                 assert formula["first"] >= formula["box"] - 1, f"{name}: the beginning lies outside: {formula}"
                 # What lies beyond the right edge can be scrolled to.
@@ -344,7 +353,8 @@ def test_a_verdict_says_on_a_phone_what_its_numbers_are(site, served, browser):
 
 
 def test_wide_figures_scroll_on_a_phone_and_are_whole_on_a_desktop(site, served, browser):
-    sizes = "() => [...document.querySelectorAll('.gp-scroll')].map(e => [e.scrollWidth, e.clientWidth])"
+    shown = "[...document.querySelectorAll('.gp-scroll')].filter(e => e.checkVisibility())"
+    sizes = f"() => {shown}.map(e => [e.scrollWidth, e.clientWidth])"
     framed = 0
     for name, page in on_a_phone(site, served, browser, 'class="gp-scroll"'):
         page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
