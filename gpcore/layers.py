@@ -105,7 +105,7 @@ class Dense:
         product = left.mT @ right
         for left, right in more:
             if product.ndim == 2:  # added on the way: a wide layer has no other large matrix to make
-                product.addmm_(left.mT, right)
+                torch.addmm(product, left.mT, right, out=product)  # in this form PyTorch's counter counts it
             else:
                 product += left.mT @ right
         return product.mT.contiguous() if narrow else product
