@@ -15,8 +15,8 @@
     if (button) actions[button.dataset.press]();
   });
 
-  // What scrolls must be reached by keyboard. The theme sees to code; whether a formula or a box scrolls depends on the
-  // screen and on what is unfolded.
+  // What scrolls must be reached by keyboard, and nothing else: MathJax makes every formula a stop, a hundred on a page.
+  // The theme sees to code; whether a formula or a box scrolls depends on the screen and on what is unfolded.
   function reach() {
     for (const box of document.querySelectorAll("mjx-container, .gp-predict, .gp-fooled, .gp-exercise, .gp-verdict, .gp-run")) {
       if (box.clientWidth && box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;

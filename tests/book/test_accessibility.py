@@ -227,12 +227,12 @@ def test_keys_drive_folds_menus_and_what_scrolls(served, browser):  # noqa: F811
             assert page.evaluate("document.activeElement.matches('.dropdown-item')"), menu
             page.keyboard.press("Escape")
         # Printing and the full screen are not handlers inside the page, which its policy would not run.
-        page.evaluate("window.print = () => { document.title = 'printed' }")
+        page.evaluate("() => { window.print = () => { document.title = 'printed' } }")
         press(page, ".dropdown-download-buttons > button")
         page.locator('[data-press="print"]').focus()
         page.keyboard.press("Enter")
         assert page.title() == "printed"
-        page.evaluate("window.toggleFullScreen = () => { document.title = 'full' }")
+        page.evaluate("() => { window.toggleFullScreen = () => { document.title = 'full' } }")
         press(page, '[data-press="fullscreen"]')
         assert page.title() == "full"
         moved = 0
