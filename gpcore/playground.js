@@ -1212,7 +1212,7 @@ return make("figure", { class: "pg-picture" }, make("figcaption", {}, title), ca
 }
 const PICTURES = ["game", "slope", "losses", "gradients"];
 function createView(name, shown, onDraw) {
-const canvas = (shape) => make("canvas", { class: `pg-${shape}`, role: "img" });
+const canvas = (shape) => make("canvas", { class: `pg-${shape}`, role: "img", "aria-label": `${name}: nothing drawn yet` });
 const [playing, norms, losses, gradients] = [canvas("square"), canvas("square"), canvas("wide"), canvas("wide")];
 const status = make("span");
 const clear = make("button", { type: "button", onclick: () => draw([]) }, "Clear the drawing");

@@ -25,7 +25,7 @@ export const PICTURES = ["game", "slope", "losses", "gradients"];
 
 // `shown` lists the pictures; `onDraw(points)` is called while the reader draws samples.
 export function createView(name, shown, onDraw) {
-  const canvas = (shape) => make("canvas", { class: `pg-${shape}`, role: "img" });
+  const canvas = (shape) => make("canvas", { class: `pg-${shape}`, role: "img", "aria-label": `${name}: nothing drawn yet` });
   const [playing, norms, losses, gradients] = [canvas("square"), canvas("square"), canvas("wide"), canvas("wide")];
   const status = make("span");
   const clear = make("button", { type: "button", onclick: () => draw([]) }, "Clear the drawing");

@@ -90,8 +90,9 @@ def test_a_living_page_in_a_frame_runs_under_the_page_s_policy(served, browser):
 
     with mock.patch("IPython.display.display") as display:
         gp.widgets.playground(loss="minimax")
-    markup = display.call_args[0][0].bundle["text/html"]
-    whole = gppolicy.with_policy(f"<!doctype html><meta charset='utf-8'><title>x</title>{markup}")
+    inner = html.escape(f"<!doctype html><title>x</title>{display.call_args[0][0].bundle['text/html']}")
+    frame = f'<iframe srcdoc="{inner}" sandbox="allow-scripts" width="1200" height="800"></iframe>'
+    whole = gppolicy.with_policy(f"<!doctype html><meta charset='utf-8'><title>x</title>{frame}")
     with Visit(browser, served) as visit:
         visit.page.route("**/framed.html", lambda route: route.fulfill(body=whole, content_type="text/html"))
         frame = visit.open("framed.html").frame_locator("iframe")

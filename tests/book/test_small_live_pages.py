@@ -5,7 +5,7 @@ from unittest import mock
 
 import pytest
 from test_living_page import PIXELS, POLICY, link, press, quiet, settle, step, wait_for_step
-from test_pages import SIZES, Visit, browser, pytestmark, served  # noqa: F401
+from test_pages import SIZES, Visit, browser, pytestmark, served, until  # noqa: F401
 
 import gpcore as gp
 
@@ -34,7 +34,7 @@ def pictures(page) -> list[str]:
 def after_five_steps(page) -> list[str]:
     """Begin anew, go five steps, and return the pictures."""
     press(page, "restart")
-    page.wait_for_function(f"document.querySelector('{ROOT}').dataset.step === '0'")
+    until(page, f"document.querySelector('{ROOT}').dataset.step === '0'")
     for _ in range(5):
         press(page, "step")
     wait_for_step(page, 5)
