@@ -92,6 +92,21 @@ def test_the_first_settings_find_the_modes():
 
 
 @needs_node
+def test_chapter_12_says_of_its_small_page_what_the_page_does():
+    """Two of its ten seeds; `node book/playground/chapters.mjs` shows all of them, of every chapter."""
+    lines = node.run(str(FOLDER / "chapters.mjs"), "2", "12").splitlines()
+    runs = [json.loads(line) for line in lines]
+    assert [run["name"] for run in runs] == ["threshold off"] * 2 + ["smaller rate"] * 2
+    for run in runs:
+        *looks, last = run["seen"]
+        if run["name"] == "threshold off":
+            assert looks[3]["step"] == 400 and looks[3]["modes"] >= 6
+            assert last["diverged"] and 400 < last["step"] <= 403
+        else:
+            assert last["step"] == 400 and last["modes"] <= 3
+
+
+@needs_node
 def test_the_real_samples_are_those_of_gpcore():
     found = ask("centers")
     for name in ("8_gaussians", "25_gaussians"):
