@@ -276,3 +276,16 @@ def test_a_run_that_has_left_the_numbers_begins_anew(site, served, browser):  # 
         page.wait_for_selector(f"{ROOT} .pg-status:not(.pg-diverged)")
         wait_for_step(page, ended + 30)
         quiet(visit)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_title_page_holds_a_living_picture(site, served, browser, size):  # noqa: F811
+    with Visit(browser, served, size) as visit:
+        page = visit.open("book/intro.html")
+        page.wait_for_selector(f"{ROOT}.pg")
+        show(page)
+        wait_for_step(page, 20)
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= visit.width
+        page.locator('[data-name="constraint"]').select_option("clip")
+        until(page, "document.querySelector('a.pg-whole').href.includes('live.html#constraint=clip')")
+        quiet(visit)
