@@ -25,7 +25,8 @@ def loaded(site, served, browser):  # noqa: F811
             until(page, "document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
             page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
             page.evaluate("document.querySelectorAll('img.toggler').forEach(e => e.click())")
-            until(page, "document.fonts.status === 'loaded'")
+            # What has come was asked for before; what is still on its way may not have been told of.
+            until(page, "document.fonts.status === 'loaded' && [...document.images].every(e => e.complete)")
             found[name] = {url.removeprefix(served).partition("?")[0] for url in asked if url.startswith(served)}
     return found
 
