@@ -4,7 +4,7 @@ import re
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from test_pages import SIZES, Visit, browser, pages, pytestmark, served, until  # noqa: F401
+from test_pages import SIZES, Visit, browser, drawn, pages, pytestmark, served, until  # noqa: F401
 
 CHAPTER = "notebooks/06_gradient_penalty.html"
 ALSO = ["genindex.html", "search.html?q=penalty", "py-modindex.html"]
@@ -42,11 +42,16 @@ def open_whole(visit, name: str):
     page = visit.open(name)
     until(page, "document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
     page.evaluate(UNFOLD)
-    # The page sees by itself, a moment later, to what scrolls now; glyphs that are not there yet are too wide.
-    page.wait_for_timeout(300)
-    until(page, "document.fonts.status === 'loaded'")
-    page.wait_for_timeout(200)
+    reachable(page)
     return page
+
+
+def reachable(page) -> None:
+    """Wait until the page has seen to what scrolls now; glyphs that are not there yet are too wide."""
+    until(page, "document.fonts.status === 'loaded'")
+    drawn(page)
+    # The theme gathers changes for 300 ms before it looks. A timer of the page itself rings after those set before.
+    page.evaluate("new Promise(done => setTimeout(done, 350))")
 
 
 def axe(page) -> list[str]:
@@ -78,7 +83,7 @@ def test_axe_finds_nothing(site, served, browser):  # noqa: F811
             darken(page)
             assert page.evaluate(colours) == [], f"{name}, dark"
             page.set_viewport_size(dict(zip(("width", "height"), SIZES["phone"], strict=True)))
-            page.wait_for_timeout(500)  # so long the page gathers changes of size before it looks what scrolls
+            reachable(page)
             assert page.evaluate(layout) == [], f"{name}, on a phone"
 
 
@@ -237,18 +242,13 @@ def test_keys_drive_folds_menus_and_what_scrolls(served, browser):  # noqa: F811
         assert page.title() == "full"
         moved = 0
         page.evaluate(UNFOLD)
-        page.wait_for_timeout(300)
+        reachable(page)
         for box in page.locator("pre, mjx-container, .gp-scroll").all():
             if box.evaluate("e => e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 40 && e.checkVisibility()"):
-                box.focus()
+                box.evaluate("e => { e.focus(); e.dataset.tried = 'yes' }")
                 page.keyboard.press("ArrowRight")
-                handle = box.element_handle()
-                for _ in range(100):
-                    if handle.evaluate("e => e.scrollLeft") > 0:
-                        break
-                    page.wait_for_timeout(20)
-                else:
-                    pytest.fail(f"does not scroll by keyboard: {box.inner_text()[:60]}")
+                until(page, "document.querySelector('[data-tried]').scrollLeft > 0")
+                box.evaluate("e => delete e.dataset.tried")
                 moved += 1
                 if moved == 8:
                     break

@@ -97,6 +97,11 @@ def until(page, expression: str, seconds: float = 30) -> None:
         page.wait_for_timeout(50)
 
 
+def drawn(page) -> None:
+    """Let the page draw twice: what was asked for before has then been drawn."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_pages_fit_ask_for_nothing_and_complain_of_nothing(site, served, browser, size, theme):

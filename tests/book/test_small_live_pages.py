@@ -5,7 +5,7 @@ from unittest import mock
 
 import pytest
 from test_living_page import PIXELS, POLICY, link, press, quiet, settle, step, wait_for_step
-from test_pages import SIZES, Visit, browser, pytestmark, served, until  # noqa: F401
+from test_pages import SIZES, Visit, browser, drawn, pytestmark, served, until  # noqa: F401
 
 import gpcore as gp
 
@@ -38,7 +38,7 @@ def after_five_steps(page) -> list[str]:
     for _ in range(5):
         press(page, "step")
     wait_for_step(page, 5)
-    page.wait_for_timeout(300)
+    drawn(page)
     assert settle(page) == 5
     return pictures(page)
 
@@ -150,7 +150,7 @@ def test_it_follows_the_theme_of_the_book(site, served, browser, chapter):  # no
         before = [canvas.evaluate(BRIGHT) for canvas in page.locator(f"{ROOT} canvas").all()]
         page.evaluate("document.documentElement.dataset.theme = 'dark'")
         page.wait_for_selector(f"{ROOT}.pg-dark")
-        page.wait_for_timeout(300)
+        drawn(page)
         dark_ink, dark_paper = page.locator(ROOT).evaluate(looks)
         after = [canvas.evaluate(BRIGHT) for canvas in page.locator(f"{ROOT} canvas").all()]
         assert luminance(ink) < 60 < 190 < luminance(paper) and luminance(dark_paper) < 60 < 190 < luminance(dark_ink)
