@@ -1,5 +1,8 @@
 """The benchmark measures ways that give the same gradients, and its page says which goals were not reached."""
 
+import itertools
+import statistics
+
 import gpbench
 import pytest
 import torch
@@ -42,8 +45,19 @@ def test_a_ratio_is_the_median_of_paired_ratios():
 
 def test_turns_alternate_and_the_first_do_not_count():
     order = []
-    times = take_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 0.0, "cpu")
+    ways_ = {name: lambda name=name: order.append(name) for name in "ab"}
+    times = take_turns(ways_, 0.0, "cpu", stretch=0.0)
     assert order == ["a", "b"] * 20 and [len(t) for t in times.values()] == [15, 15]
+
+
+def test_a_turn_is_a_stretch_of_steps_as_training_makes_them():
+    order = []
+    ways_ = {name: lambda name=name: order.append(name) for name in "ab"}
+    times = take_turns(ways_, 0.0, "cpu", stretch=1e-3)
+    turns = [(name, len(list(calls))) for name, calls in itertools.groupby(order)]
+    assert [name for name, _ in turns] == ["a", "b"] * 20 and all(count > 1 for _, count in turns[10:])
+    # What is kept is the time of one step, and not that of a stretch.
+    assert all(0 < statistics.median(of_way) < 1e-4 for of_way in times.values())
 
 
 @pytest.mark.parametrize(
