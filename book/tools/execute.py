@@ -107,6 +107,7 @@ def execute(path: Path, progress: Progress) -> str | None:
             extra_arguments=chapters.KERNEL_ARGUMENTS,
             resources={"metadata": {"path": str(path.parent)}},
             store_widget_state=False,
+            coalesce_streams=True,  # or the time at which a line came would decide how the file looks
             record_timing=False,
             on_cell_execute=at_cell,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .report import Finding
 
-_NORM = "norms = gradient.flatten(1).norm(dim=1)            # one number a sample"
+_NORM = "norms = gradient.flatten(1).norm(dim=1)  # one number a sample"
 _EPS = "eps = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)"
 _MEAN = "penalty = weight * ((norms - 1) ** 2).mean()"
 _POINTS = f"{_EPS}\nx = (eps * real + (1 - eps) * fake).detach().requires_grad_()"
@@ -23,17 +23,17 @@ PENALTY: dict[str, tuple[str, str]] = {
     ),
     "one-sided": (
         "nothing to mend if it is meant: Petzka et al. 2018 penalise norms above 1 alone; WGAN-GP pulls both ways",
-        f"{_MEAN}      # the two-sided law",
+        f"{_MEAN}  # the two-sided law",
     ),
     "eps-per-element": ("one eps for each sample: all of its elements move along one straight line", _EPS),
     "eps-shared": ("one eps for each sample, drawn independently", _EPS),
-    "eps-not-uniform": ("eps uniform on [0, 1]", f"{_EPS}      # rand, not randn"),
+    "eps-not-uniform": ("eps uniform on [0, 1]", f"# rand, not randn\n{_EPS}"),
     "eps-constant": ("eps drawn afresh at every call, so that the points fill the segments", _POINTS),
     "wrong-points": ("points on the segments between real and fake samples, eps * real + (1 - eps) * fake", _POINTS),
     "no-second-order-graph": (
         "a penalty that can be differentiated with respect to the critic's parameters",
         "gradient, = torch.autograd.grad(scores.sum(), x, create_graph=True)\n"
-        "# and no .item(), .data, .detach() or numpy() on what follows; the caller runs backward()",
+        "# and no .item(), .data, .detach() or numpy() on what follows;\n# the caller runs backward()",
     ),
     "fake-not-detached": (
         "no gradient to the generator in the critic's step. If every caller passes fake.detach(), say so to the check: "
@@ -46,13 +46,12 @@ PENALTY: dict[str, tuple[str, str]] = {
     ),
     "penalty-on-probability": (
         "the gradient of the critic's score as it is, before any sigmoid, logarithm or loss",
-        "scores = critic(x)                                 # the logit\n"
-        "gradient, = torch.autograd.grad(scores.sum(), x, create_graph=True)",
+        "scores = critic(x)  # the logit\ngradient, = torch.autograd.grad(scores.sum(), x, create_graph=True)",
     ),
     "batch-coupled": (
         "that each sample's score and penalty depend on this sample alone",
-        "# in the critic: nn.LayerNorm, nn.InstanceNorm2d or nothing in place of nn.BatchNorm2d;\n"
-        "# in the penalty: no mean or deviation over the batch before the final mean",
+        "# in the critic, in place of nn.BatchNorm2d:\n# nn.LayerNorm, nn.InstanceNorm2d or nothing;\n"
+        "# in the penalty: no mean over the batch before the last one",
     ),
     "half-precision-overflow": (
         "the penalty of a steep critic in float32: float16 ends at 65,504, which a norm of 256 exceeds when squared",
@@ -64,16 +63,16 @@ PENALTY: dict[str, tuple[str, str]] = {
     ),
     "global-rng-changed": (
         "that the function draws random numbers without setting a seed",
-        "# take the seed out of the function, or draw from a generator of its own:\n"
+        "# take the seed out, or draw from a generator of its own:\n"
         "eps = torch.rand(len(real), *[1] * (real.ndim - 1), generator=generator)",
     ),
     "weight-inside": (
         "nothing to mend: add it to the loss as it is, without multiplying again",
-        "loss = critic_loss + mine(critic, real, fake)      # the weight is inside",
+        "loss = critic_loss + mine(critic, real, fake)  # the weight is inside",
     ),
 }
 
-_CLIP = "norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm, error_if_nonfinite=True)"
+_CLIP = "norm = torch.nn.utils.clip_grad_norm_(\n    model.parameters(), max_norm, error_if_nonfinite=True\n)"
 _STEP = f"{_CLIP}\noptimizer.step()"
 _ORDER = "backward of every micro-batch, then unscale, then clip once, then step"
 
@@ -85,8 +84,8 @@ SCALING: dict[str, tuple[str, str]] = {
     "clip-after-step": (f"{_ORDER}: what is clipped after the step is never used", _STEP),
     "clip-before-unscale": (
         f"{_ORDER}: the threshold is meant for the gradient itself, not for its multiple",
-        f"scaler.unscale_(optimizer)\n{_CLIP.replace(', error_if_nonfinite=True', '')}\n"
-        "scaler.step(optimizer)      # skips the step where a gradient is not finite\nscaler.update()",
+        "scaler.unscale_(optimizer)\nnorm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)\n"
+        "scaler.step(optimizer)  # skips it where a gradient is not finite\nscaler.update()",
     ),
     "clip-per-micro-batch": (
         f"{_ORDER}: clipping parts of a sum is not clipping the sum",
@@ -98,7 +97,7 @@ SCALING: dict[str, tuple[str, str]] = {
     ),
     "non-finite-passed-on": (
         "that a gradient that is not finite stops the step, by an error or by leaving it out: inf times 0 is NaN",
-        f"{_CLIP}      # raises\noptimizer.step()",
+        _STEP,
     ),
     "never-scales": ("a gradient of norm max_norm where it was longer", _STEP),
     "scales-up": (

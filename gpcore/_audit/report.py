@@ -60,7 +60,8 @@ class Room:
 
 
 def _fill(text: str, indent: str) -> str:
-    return textwrap.fill(text, 88, initial_indent=indent, subsequent_indent=indent)
+    # What fits beside the contents on a page of the book, and in half a screen.
+    return textwrap.fill(text, 76, initial_indent=indent, subsequent_indent=indent)
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,7 @@ def test_its_file_holds_nothing_of_the_machine(path):
         assert set(cell.metadata) <= {"tags", "jupyter"} and set(tags(cell)) <= TAGS
     outputs = json.dumps([cell.outputs for cell in code(notebook)])
     assert not any(output.get("name") == "stderr" for cell in code(notebook) for output in cell.outputs)
+    assert all(sum(output.output_type == "stream" for output in cell.outputs) <= 1 for cell in code(notebook))
     assert not re.search(r"Warning\b|application/vnd\.jupyter\.widget|\bat 0x[0-9a-f]{6,}|site-packages", outputs)
 
 
