@@ -79,12 +79,13 @@ def _judge_accumulation(subject: StepSubject, law: Law, undecided: list[str]) ->
     if any(close(step.applied, guess(total)) for guess in laws):
         return []
     for guess in (g._replace(after=f * g.after) for g in laws for f in (1.0, 1 / count)):
-        if any(close(step.applied, wrong) for wrong in _clipped_apart(guess, parts)):
-            said = (
-                f"of {count} micro-batches each was scaled by itself: the norm {step.applied.norm():.4g} was "
-                f"applied, and its cosine with their sum is {torch.cosine_similarity(step.applied, total, 0):.3f}"
-            )
-            return [finding("clip-per-micro-batch", said)]
+        for how, wrong in _clipped_apart(guess, parts).items():
+            if close(step.applied, wrong):
+                said = (
+                    f"of {count} micro-batches {how}: the norm {step.applied.norm():.4g} was applied, and its cosine "
+                    f"with their sum is {torch.cosine_similarity(step.applied, total, 0):.3f}"
+                )
+                return [finding("clip-per-micro-batch", said)]
     undecided.append(
         f"how it accumulates: {count} micro-batches gave a gradient of norm {step.applied.norm():.4g}, neither "
         "their sum nor their mean, scaled once"
@@ -92,12 +93,15 @@ def _judge_accumulation(subject: StepSubject, law: Law, undecided: list[str]) ->
     return []
 
 
-def _clipped_apart(law: Law, parts: list[Tensor]) -> list[Tensor]:
+def _clipped_apart(law: Law, parts: list[Tensor]) -> dict[str, Tensor]:
     """What comes of micro-batches that are clipped each by itself, and of clipping what has been gathered so far."""
     running = torch.zeros_like(parts[0])
     for part in parts:
         running = law.cut(running + law.before * part, law.limit)
-    return [torch.stack([law(part) for part in parts]).sum(0), law.after * running]
+    return {
+        "each was scaled by itself": torch.stack([law(part) for part in parts]).sum(0),
+        "the sum so far was scaled after each": law.after * running,
+    }
 
 
 def _judge_log(subject: StepSubject, law: Law) -> list[Finding]:

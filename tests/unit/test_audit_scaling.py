@@ -312,6 +312,15 @@ def test_what_cannot_be_decided_is_said():
         assert not report.names and any(said in sentence for sentence in report.undecided), str(report)
 
 
+def test_it_says_what_was_scaled_in_the_loop():
+    for step, said in [
+        (each_micro_batch_by_itself, "each was scaled by itself"),
+        (each_micro_batch_as_it_comes, "the sum so far was scaled after each"),
+    ]:
+        (finding,) = check_scaling(step).findings
+        assert said in finding.observed
+
+
 def test_bad_steps_are_refused():
     with pytest.raises(TypeError, match="my_step must be a function, got str"):
         check_scaling("step")
