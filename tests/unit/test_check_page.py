@@ -29,4 +29,4 @@ def test_the_page_prints_what_it_says():
 
 
 def test_its_lines_fit_the_page():
-    assert max(len(line) for _, text in BLOCKS for line in text.splitlines() if "https://" not in line) <= 92
+    assert max(len(line) for _, text in BLOCKS for line in text.splitlines() if "https://" not in line) <= 78
