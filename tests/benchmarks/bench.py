@@ -140,6 +140,8 @@ def critic_steps(device: str, seconds: float, compile_: bool) -> list[dict]:
         turns = {name: lambda way=way: bare(way) for name, way in (penalised | others).items()}
         turns["public, with default Adam"] = whole(ways.public, False)
         turns["by hand, with fused Adam"] = whole(ways.by_hand, True)
+        if "by hand, compiled" in penalised:
+            turns["by hand, compiled, with fused Adam"] = whole(ways.compiled, True)
         spectral = gp.spectral_norm_(copy.deepcopy(critic))
         turns["spectral norm"] = lambda critic=spectral, bare=bare: bare(ways.plain, critic)
         wide = max((p for p in critic.parameters() if p.ndim == 2), key=torch.numel)
@@ -155,6 +157,8 @@ def critic_steps(device: str, seconds: float, compile_: bool) -> list[dict]:
             wanted = 3.0 if "compiled" in name else goal if name == "by hand" else None
             found.append(row(what, name, "public", times, wanted))
         found.append(row(what, "by hand, with fused Adam", "public, with default Adam", times, goal))
+        if "by hand, compiled" in penalised:
+            found.append(row(what, "by hand, compiled, with fused Adam", "public, with default Adam", times, 3.0))
         found += [
             row(what, "plain", name, times) for name in ("public", "by hand", "R1", "R1 by hand", "spectral norm")
         ]
