@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import CodeType, FunctionType
 
 import torch
 from torch import Tensor, nn
@@ -72,16 +73,30 @@ def check_finite(name: str, value: float) -> float:
 
 
 def fingerprint(config) -> str:
-    """Return a digest of a configuration: settings by value, tensors by content, functions by name."""
-
-    def text(value) -> str:
-        if isinstance(value, Tensor):
-            return hashlib.sha256(value.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
-        return getattr(value, "__qualname__", repr(value))
-
+    """Return a digest of a configuration: settings by value, tensors by content, functions by their code."""
     fields = ((f.name, getattr(config, f.name)) for f in dataclasses.fields(config))
-    described = "\n".join(f"{name}={text(value)}" for name, value in fields)
+    described = "\n".join(f"{name}={_described(value)}" for name, value in fields)
     return hashlib.sha256(described.encode()).hexdigest()[:16]
+
+
+def _described(value, inside: tuple = ()) -> str:
+    """A value as text that says what it does and nothing of where it lies: two lambdas have one name."""
+    if isinstance(value, Tensor):
+        return hashlib.sha256(value.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+    if isinstance(value, CodeType):
+        parts = [value.co_name, value.co_code, value.co_names, *value.co_consts]
+    elif isinstance(value, (tuple, list)):
+        parts = value
+    elif isinstance(value, FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        parts = [value.__module__, value.__qualname__, value.__code__, value.__defaults__, value.__kwdefaults__, cells]
+    elif isinstance(value, type) or not callable(value) or not hasattr(value, "__dict__"):
+        return getattr(value, "__qualname__", repr(value))
+    else:  # an object that can be called
+        parts = [type(value).__qualname__, sorted(vars(value).items(), key=str)]
+    if any(value is outer for outer in inside):  # a function that names itself
+        return "itself"
+    return f"({', '.join(_described(part, (*inside, value)) for part in parts)})"
 
 
 def progress_bar(steps: int, start: int, description: str) -> tqdm:

@@ -146,8 +146,16 @@ def build_networks(config: Config) -> tuple[nn.Module, nn.Module]:
 
 
 def stack(histories: Iterable[History], name: str) -> np.ndarray:
-    """Return the series ``name`` (a field, or a score's name) of S runs as ``(S, T)``, NaN after a divergence."""
-    rows = [h.scores[name] if name in h.scores else getattr(h, name) for h in histories]
+    """Return the series ``name`` (a field, or a score's name) of S runs as ``(S, T)``, NaN after a divergence.
+
+    Raises:
+        ValueError: no run, or a name that none of them has.
+    """
+    histories = list(histories)
+    is_score = any(name in h.scores for h in histories)  # of a run that diverged at once there is no score
+    if not is_score and not (histories and hasattr(histories[0], name)):
+        raise ValueError(f"{len(histories)} histories have no series {name!r}")
+    rows = [h.scores.get(name, []) if is_score else getattr(h, name) for h in histories]
     table = np.full((len(rows), max(map(len, rows))), np.nan)
     for row, values in zip(table, rows, strict=True):
         row[: len(values)] = values

@@ -30,7 +30,11 @@ def random_points(config: Config, real: Tensor, rng: torch.Generator) -> dict[st
 def autograd_penalty(config: Config, critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
     """The constraint's penalty, by autograd."""
     if callable(config.constraint):
-        return config.constraint(critic, real, fake)
+        penalty = config.constraint(critic, real, fake)
+        if not isinstance(penalty, Tensor) or penalty.numel() != 1:
+            got = tuple(penalty.shape) if isinstance(penalty, Tensor) else type(penalty).__name__
+            raise ValueError(f"constraint must return one number, the batch's mean, got {got}")
+        return penalty
     drawn = random_points(config, real, rng)
     if config.constraint == "gp":
         return penalties.gradient_penalty(

@@ -147,7 +147,7 @@ def installed_text() -> str:
     """Return real English text that is on every machine with Python: the topics of its own help system.
 
     They are chapters of *The Python Language Reference*, in the standard library's ``pydoc_data.topics``; their length
-    (about 700,000 characters) differs a little from one version of Python to the next.
+    (about 460,000 to 510,000 characters) differs from one version of Python to the next.
     """
     from pydoc_data.topics import topics
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
 import urllib.request
+import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
+
+from . import _checks
 
 _MNIST = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 _TEXT = ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/",)
@@ -44,6 +48,8 @@ def _download(name: str, target: Path) -> None:
                     while block := answer.read(1 << 16):
                         file.write(block)
                         bar.update(len(block))
+                if size and part.stat().st_size < size:
+                    raise OSError(f"it broke off after {part.stat().st_size} of {size} bytes")
                 os.replace(part, target)
                 return
         except OSError as error:
@@ -62,15 +68,16 @@ def fetch(name: str) -> bytes:
 
     Raises:
         FileNotFoundError: not on disk and not to be had from the web; says where it was looked for.
-        ValueError: the bytes are not those expected; names both digests.
+        ValueError: no such name; or the bytes are not those expected: names both digests.
     """
+    _checks.one_of("name", name, FILES)
     path = next((folder / name for folder in _folders() if (folder / name).exists()), None)
     if path is None:
         path = _folders()[-1] / name
         _download(name, path)
     content = path.read_bytes()
-    if name.endswith(".gz"):
-        content = gzip.decompress(content)
+    with contextlib.suppress(OSError, EOFError, zlib.error):  # what is damaged has another digest as it is
+        content = gzip.decompress(content) if name.endswith(".gz") else content
     digest = hashlib.sha256(content).hexdigest()
     if digest != FILES[name][0]:
         raise ValueError(

@@ -32,8 +32,9 @@ def supports(critic: Callable) -> bool:
     """Return whether :func:`penalized_backward_` can take ``critic``.
 
     It can where the critic is an ``nn.Sequential`` (nested too) of ``Linear``, ``Conv2d`` padded with zeros and
-    ``Flatten``, each of the first two followed by ``ReLU``, ``LeakyReLU``, ``Tanh``, ``Softplus`` or nothing; the
-    last layer is linear and gives one number a sample; there are no hooks and no parametrisations (spectral norm).
+    ``Flatten``, each of the first two followed by ``ReLU``, ``LeakyReLU``, ``Tanh``, ``Softplus`` (of the default
+    threshold or a larger one) or nothing; the last layer is linear and gives one number a sample; there are no hooks
+    and no parametrisations (spectral norm).
     """
     return _layers_of_critic(critic) is not None
 
@@ -136,7 +137,7 @@ def penalized_backward_(
     Raises:
         ValueError: a critic that is not supported, a call under autocast, and as :func:`gradient_penalty`.
         TypeError: samples that are not floating-point tensors.
-        FloatingPointError: a norm or the penalty is not finite; the ``.grad`` are then as they were.
+        FloatingPointError: a norm, the penalty or the loss is not finite; the ``.grad`` are then as they were.
 
     Source: double backpropagation, Drucker and LeCun 1992; the top of :mod:`gpcore.sweep` derives it.
     """
@@ -160,9 +161,10 @@ def penalized_backward_(
 
     step = _compiled_step() if compile else _step
     loss, penalty, norms, gradients = step(layers, batches, eps, critic_loss, at, weight, target, one_sided)
-    if not math.isfinite(penalty):
+    if not math.isfinite(loss + penalty):
         finite("the norm of the critic's gradient", norms)
         finite("the penalty", penalty)
+        finite("the loss", loss)
     for layer, of_layer in zip(layers, gradients, strict=True):
         for parameter, gradient in zip((layer.weight, layer.bias), of_layer, strict=True):
             if parameter is not None and parameter.requires_grad:

@@ -101,7 +101,7 @@ def _mark_numbers(text: str) -> str:
 
 
 def short(value: float) -> str:
-    """Return a number with three significant digits, as a person would write it; whole ones from 1,000 with all."""
+    """Return a number with three significant digits (two before a power of ten); whole ones from 1,000 with all."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     if 1e-3 <= abs(value) < 1e7:

@@ -64,7 +64,8 @@ def _activation(module: nn.Module) -> Activation | None:
         return _leaky_relu(module.negative_slope)
     if type(module) is nn.Tanh:
         return TANH
-    if type(module) is nn.Softplus:
+    # Its slope is told from its output, which nothing but the default threshold, or a larger one, allows.
+    if type(module) is nn.Softplus and module.threshold >= 20:
         return _softplus(module.beta, module.threshold)
     return None
 

@@ -1,7 +1,7 @@
 """Adversarial losses, as pairs of plain functions: one for the critic, one for the generator. All are minimised.
 
 Arguments are scores or logits, one a sample: ``(N,)`` or ``(N, 1)``, never probabilities. Everything goes through
-``logsigmoid``, which is exact at any logit, where ``log(sigmoid(x))`` is ``-inf`` from about -104 in float32.
+``logsigmoid``, which is exact at any logit, where ``log(sigmoid(x))`` is ``-inf`` from about -89 in float32.
 
 Every function takes ``reduction``: ``"mean"``, ``"sum"`` or ``"none"``. Losses of a real and a fake batch reduce each
 of the two on its own and add the results; ``"none"`` adds them sample by sample, so that both must have one size. Every

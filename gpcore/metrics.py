@@ -31,8 +31,7 @@ def wasserstein_distance(x: Tensor, y: Tensor) -> float:
     import ot
 
     a, b = (_points(name, value) for name, value in (("x", x), ("y", y)))
-    if a.shape[1] != b.shape[1]:
-        raise ValueError(f"x and y must have samples of one size, got {a.shape[1]} and {b.shape[1]} numbers a sample")
+    _checks.same_shape("one sample of x", x[0], "one sample of y", y[0])
     if a.shape[1] == 1:
         return float(ot.wasserstein_1d(a, b, p=1)[0])
     with warnings.catch_warnings():
@@ -83,8 +82,12 @@ def mode_coverage(samples: Tensor, centers: Tensor, std: float, n_std: float = 3
     """
     _checks.batch("samples", samples), _checks.batch("centers", centers)
     _checks.same_shape("one sample", samples[0], "one centre", centers[0])
+    if samples.ndim != 2:
+        raise ValueError(f"samples must have shape (N, d), got {tuple(samples.shape)}")
     radius = _checks.positive("n_std", n_std) * _checks.positive("std", std)
-    distance, nearest = torch.cdist(samples, centers.to(samples)).min(dim=1)
+    # Not by a product of matrices, which cancels where the centres are far from the origin.
+    away = torch.cdist(samples, centers.to(samples), compute_mode="donot_use_mm_for_euclid_dist")
+    distance, nearest = away.min(dim=1)
     good = distance < radius
     counts = torch.bincount(nearest[good], minlength=len(centers)).cpu()
     share = counts[counts > 0].double() / max(1, int(counts.sum()))
@@ -104,14 +107,14 @@ def frechet_distance(features_x: Tensor, features_y: Tensor) -> float:
         features_x, features_y: ``(N, d)`` and ``(M, d)``, at least two rows each.
 
     Raises:
-        TypeError, ValueError: not floating point, under two rows, or widths that differ.
+        TypeError, ValueError: not floating point, not finite, under two rows, or widths that differ.
     """
     moments = []
     for name, features in (("features_x", features_x), ("features_y", features_y)):
         _checks.batch(name, features)
         if features.ndim != 2 or len(features) < 2:
             raise ValueError(f"{name} must have shape (N, d) with N of at least 2, got {tuple(features.shape)}")
-        features = features.detach().cpu().double()
+        features = torch.from_numpy(_points(name, features))
         moments.append((features.mean(0), torch.cov(features.T).reshape(features.shape[1], -1)))
     (m_x, c_x), (m_y, c_y) = moments
     _checks.same_shape("the mean of features_x", m_x, "the mean of features_y", m_y)

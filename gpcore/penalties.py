@@ -69,6 +69,7 @@ def scores_and_norms(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
     scores = _checks.scores("critic(x)", critic(x))
     if len(scores) != len(x):
         raise ValueError(f"critic(x) must hold one number a sample, got {len(scores)} for {len(x)} samples")
+    finite("critic(x)", scores)  # a sample that is NaN may have the gradient 0
     gradient = None
     if scores.requires_grad:
         # The sum's gradient holds each score's own gradient in its row, since no score depends on another sample.

@@ -42,7 +42,7 @@ def per_sample_clip(
     parameters = {name: p.detach() for name, p in model.named_parameters()}
     per_sample = torch.func.vmap(torch.func.grad(loss), (None,) + (0,) * len(samples), randomness="different")
     gradients = per_sample(parameters, *samples)
-    norms = torch.stack([g.flatten(1).norm(dim=1) for g in gradients.values()]).norm(dim=0)
+    norms = torch.stack([g.double().flatten(1).norm(dim=1) for g in gradients.values()]).norm(dim=0)
     if not norms.isfinite().all():
         raise FloatingPointError(
             f"{int((~norms.isfinite()).sum())} of {len(norms)} samples have a gradient that is not finite"

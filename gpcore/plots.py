@@ -1,7 +1,7 @@
 """The book's pictures: functions that draw on an Axes, from plain arrays or tensors.
 
-Every function labels its axes and returns nothing. A line's style and marker follow from its colour (see
-``gpcore.figures``), so that colour is never the only carrier.
+Functions return nothing, and label the axes where they know what stands on them. A line's style and marker follow from
+its colour (see ``gpcore.figures``), so that colour is never the only carrier.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def band(ax: Axes, x, runs, color: str, label: str, log: bool = False) -> None:
 def curves(ax: Axes, histories: Iterable[History], name: str, color: str, label: str, log: bool = False) -> None:
     """Draw one series of several runs with :func:`band`: ``name`` is a field of ``History``, or a score's name."""
     histories = list(histories)
-    steps = "score_step" if name in histories[0].scores else "step"
+    steps = "score_step" if any(name in history.scores for history in histories) else "step"
     x = max((getattr(history, steps) for history in histories), key=len)
     band(ax, x, stack(histories, name), color, label, log)
     ax.set(xlabel="generator step", ylabel=name.replace("_", " "))

@@ -35,9 +35,11 @@ def _norm(gradients: list[Tensor], norm_type: float) -> Tensor:
 
 
 def _multiply_(gradients: list[Tensor], factor: float) -> None:
-    # A tensor without dimensions: PyTorch would make one of the number for every gradient anew.
     dtype = torch.promote_types(gradients[0].dtype, torch.float32)
-    torch._foreach_mul_(gradients, torch.full((), factor, dtype=dtype, device=gradients[0].device))
+    # What is near the ends of float32's range is multiplied in two steps.
+    for part in [factor] if 1e-30 < factor < 1e30 else [factor**0.5] * 2:
+        # A tensor without dimensions: PyTorch would make one of the number for every gradient anew.
+        torch._foreach_mul_(gradients, torch.full((), part, dtype=dtype, device=gradients[0].device))
 
 
 def _finite_norm(gradients: list[Tensor], norm_type: float = 2.0) -> tuple[Tensor, float]:
@@ -46,8 +48,8 @@ def _finite_norm(gradients: list[Tensor], norm_type: float = 2.0) -> tuple[Tenso
         return torch.zeros(()), 0.0
     norm = _norm(gradients, norm_type)
     value = float(norm)
-    if value == 0 or not math.isfinite(value):
-        # A sum of squares leaves the range of float32 where its root would not: divide by the largest element first.
+    if value < 1e-15 or not math.isfinite(value):
+        # Squares leave the range of float32 where the root of their sum would not: divide by the largest element first.
         largest = torch.stack([g.abs().max() for g in gradients]).max()
         value = float(largest)
         if not math.isfinite(value):
@@ -136,6 +138,7 @@ def clip_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -> Ten
 
 def _unit_norms(x: Tensor) -> Tensor:
     """Norm of each unit's incoming weights, kept broadcastable: rows of a matrix, filters of a convolution."""
+    x = x.double()  # whose range the squares do not leave
     return x.norm() if x.ndim <= 1 else x.flatten(1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
 
 
@@ -157,8 +160,8 @@ def adaptive_clip_(parameters: Iterable[Tensor] | Tensor, clipping: float = 0.01
     norm = total_norm(parameters)
     for p in parameters:
         if p.grad is not None:
-            limit = clipping * _unit_norms(p.detach()).clamp(min=eps)
-            p.grad.mul_((limit / _unit_norms(p.grad).clamp(min=1e-30)).clamp(max=1.0))
+            factor = clipping * _unit_norms(p.detach()).clamp(min=eps) / _unit_norms(p.grad).clamp(min=1e-300)
+            p.grad.copy_(torch.where(factor < 1, factor * p.grad, p.grad))
     return norm
 
 
@@ -211,6 +214,8 @@ class ZClip:
         self.z = _checks.positive("z", z)
         if _checks.non_negative("alpha", alpha) >= 1:
             raise ValueError(f"alpha must lie in [0, 1), got {alpha!r}")
+        if _checks.positive("warmup", warmup) != int(warmup):
+            raise ValueError(f"warmup must be a whole number of steps, got {warmup!r}")
         self.alpha, self.warmup, self.seen = alpha, warmup, []
         self.mean = self.variance = None
 
@@ -257,7 +262,8 @@ class Scaler:
     """What :func:`make_scaler` returns: callable on parameters, with a state that a checkpoint can hold."""
 
     def __init__(self, name: str, threshold: float):
-        self._scale = _MAKERS[_checks.one_of("scaling", name, SCALERS)](threshold)
+        make = _MAKERS[_checks.one_of("scaling", name, SCALERS)]
+        self._scale = make(threshold if name == "none" else _checks.non_negative("threshold", threshold))
 
     def __call__(self, parameters: Iterable[Tensor] | Tensor) -> Tensor:
         return self._scale(parameters)

@@ -221,6 +221,7 @@ def train(
 
     Every random number comes from generators seeded by ``config.seed``; the global random state is left alone. On one
     machine and device type the same configuration gives the same run bit for bit, whether or not it was interrupted.
+    What your own functions and modules draw (dropout; a penalty without ``eps``) comes from the global generator.
 
     Args:
         config: see :class:`Config`.

@@ -988,3 +988,17 @@ def test_reading_it():
         compile(finding.mend, finding.name, "exec")  # the mend is Python
     clean = check(by_autograd)
     assert str(clean).startswith("by_autograd: no fault found.") and "<table>" not in clean._repr_html_()
+
+
+def test_a_critic_of_one_s_own_may_draw_and_remember():
+    batch = torch.randn(8, 2)
+    for seed in range(6):
+        torch.manual_seed(seed)
+        spectral = gp.spectral_norm_(gp.models.mlp_critic(2, 8, 2))
+        before = [buffer.clone() for buffer in spectral.buffers()]
+        dropout = nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 1))
+        for critic in (spectral, dropout):
+            assert check(gp.gradient_penalty, critic=critic, batch=batch).faults == ()
+        assert all(torch.equal(a, b) for a, b in zip(before, spectral.buffers(), strict=True))
+    with pytest.raises(ValueError, match="batch must hold at least 4 samples, got 3"):
+        check(gp.gradient_penalty, critic=spectral, batch=batch[:3])

@@ -166,3 +166,35 @@ def test_the_real_files_have_their_digests():
     assert images.shape == (10_000, 1, 28, 28) and images.min() == -1 and images.max() == 1
     assert torch.bincount(labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert len(datasets.shakespeare()) == 1_115_394
+
+
+@pytest.mark.parametrize("damage", [b"<html>", gzip.compress(b"hello, these are bytes")[:-9]])
+def test_a_damaged_file_is_named_with_its_digest(shelf, damage):
+    (shelf / "small.gz").write_bytes(damage)
+    with pytest.raises(ValueError, match="small.gz has SHA-256 .* delete the file"):
+        datasets.fetch("small.gz")
+    with pytest.raises(ValueError, match="name must be one of .*'small.gz'"):
+        datasets.fetch("large.gz")
+
+
+def test_half_a_download_does_not_stay(shelf, monkeypatch):
+    class Answer:
+        headers = {"Content-Length": "42"}
+
+        def __init__(self):
+            self.blocks = [b"half", b""]
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def read(self, size):
+            return self.blocks.pop(0)
+
+    (shelf / "small.gz").unlink()
+    monkeypatch.setattr(datasets.urllib.request, "urlopen", lambda address, timeout: Answer())
+    with pytest.raises(FileNotFoundError, match="broke off after 4 of 42 bytes"):
+        datasets.fetch("small.gz")
+    assert not (shelf / "cache" / "gpcore" / "small.gz").exists()

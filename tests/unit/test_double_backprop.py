@@ -317,3 +317,19 @@ def test_replayed_as_a_cuda_graph_it_gives_the_same_and_keeps_what_it_gave():
         losses.append(torch.stack([step.loss + step.penalty for step in steps]))
     torch.testing.assert_close(*losses, rtol=1e-9, atol=1e-9)
     assert len(set(losses[1].tolist())) == 10
+
+
+def test_a_softplus_with_an_early_threshold_is_left_to_autograd():
+    assert gp.supports(mlp(nn.Softplus)) and not gp.supports(mlp(lambda: nn.Softplus(threshold=2)))
+
+
+def test_samples_that_are_not_finite_leave_the_gradients_alone():
+    critic, real = mlp(nn.ReLU), torch.randn(3, 5).double()
+    for p in critic.parameters():
+        p.grad = torch.ones_like(p)
+    for batch in ((torch.full_like(real, torch.nan), real), (real, torch.full_like(real, torch.nan))):
+        with pytest.raises(FloatingPointError, match="must be finite"):
+            gp.penalized_backward_(critic, *batch)
+    with pytest.raises(FloatingPointError, match="the loss must be finite"):
+        gp.penalized_backward_(critic, real, real, critic_loss=lambda a, b: (a.sum() + b.sum()) * torch.nan)
+    assert all((p.grad == 1).all() for p in critic.parameters())

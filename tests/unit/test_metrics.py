@@ -44,7 +44,7 @@ def test_unequal_sizes_and_images_work():
 
 
 def test_distances_refuse_bad_samples():
-    with pytest.raises(ValueError, match="x and y must have samples of one size"):
+    with pytest.raises(ValueError, match="one sample of x and one sample of y"):
         metrics.wasserstein_distance(torch.zeros(2, 3), torch.zeros(2, 2))
     with pytest.raises(ValueError, match="y must be a non-empty batch"):
         metrics.wasserstein_distance(torch.zeros(2, 2), torch.zeros(0, 2))
@@ -112,3 +112,19 @@ def test_norm_statistics_by_hand():
     found = metrics.norm_statistics(torch.tensor([0.5, 0.95, 1.05, 1.5]))
     assert (found.mean, found.median, found.min, found.max) == pytest.approx((1.0, 1.0, 0.5, 1.5))
     assert found.near_one == 0.5 and found.std == pytest.approx(np.std([0.5, 0.95, 1.05, 1.5]))
+
+
+def test_modes_far_from_the_origin_are_found_as_well():
+    centers = torch.cartesian_prod(*[torch.arange(5.0)] * 2)
+    samples = centers.repeat(40, 1) + 0.01 * normal(1000, 2).float()
+    near, far = (metrics.mode_coverage(samples + shift, centers + shift, 0.01) for shift in (0, 100))
+    assert near.modes == far.modes == 25 and far.high_quality == pytest.approx(near.high_quality, abs=0.005)
+
+
+def test_what_is_no_table_of_samples_is_refused():
+    with pytest.raises(ValueError, match=r"samples must have shape \(N, d\)"):
+        metrics.mode_coverage(torch.zeros(5, 2, 2), torch.zeros(5, 2, 2), 0.1)
+    with pytest.raises(ValueError, match="one sample of x and one sample of y"):
+        metrics.wasserstein_distance(torch.zeros(5, 4), torch.zeros(5, 2, 2))
+    with pytest.raises(ValueError, match="features_y must be finite"):
+        metrics.frechet_distance(torch.zeros(5, 4), torch.full((5, 4), float("nan")))

@@ -504,3 +504,9 @@ def test_a_compiled_critic_is_refused_with_the_way_out():
     with pytest.raises(ValueError, match="_orig_mod"):
         gradient_penalty(critic, x, x)
     assert gradient_penalty(critic._orig_mod, x, x).isfinite()
+
+
+def test_a_sample_that_is_nan_is_found_where_its_gradient_is_zero():
+    critic = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1))
+    with pytest.raises(FloatingPointError, match=r"critic\(x\) must be finite"):
+        gradient_penalty(critic, torch.full((4, 2), torch.nan), torch.zeros(4, 2))

@@ -254,3 +254,46 @@ def test_scalers_by_name_return_the_norm_before(name):
 def test_bad_thresholds_are_refused_by_name(call, message):
     with pytest.raises(ValueError, match=message):
         call(parameters([1.0]))
+
+
+@pytest.mark.parametrize("size", [1e-42, 1e-23, 1e20])
+def test_gradients_near_the_ends_of_float32_are_scaled_to_their_length(size):
+    gradient = size * torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    for scale in (gp.normalize_norm_, gp.clip_norm_):
+        p = nn.Parameter(torch.zeros(1000))
+        p.grad = gradient.clone()
+        norm = scale([p], 1.0)
+        length = float(gradient.double().norm())
+        assert float(norm) == pytest.approx(length, rel=1e-5)
+        if scale is gp.normalize_norm_ or length > 1:
+            assert float(p.grad.double().norm()) == pytest.approx(1.0, rel=1e-4)
+
+
+def test_adaptive_clipping_shortens_large_gradients_and_does_not_drop_them():
+    p = nn.Parameter(torch.ones(2, 3))
+    p.grad = torch.full((2, 3), 1e20)
+    gp.adaptive_clip_([p])
+    assert p.grad.norm(dim=1).tolist() == pytest.approx([0.01 * 3**0.5] * 2)
+    p = nn.Parameter(torch.ones(2, 3, dtype=torch.float16))
+    p.grad = torch.tensor([[6e4] * 3, [0.0] * 3], dtype=torch.float16)
+    gp.adaptive_clip_([p], clipping=0.0)
+    assert p.grad.tolist() == [[0.0] * 3] * 2
+
+
+@pytest.mark.parametrize("name", [name for name in scaling.SCALERS if name != "none"])
+def test_a_threshold_that_cannot_be_is_refused_at_once(name):
+    for threshold in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="must be"):
+            gp.make_scaler(name, threshold)
+
+
+@pytest.mark.parametrize("warmup", [0, -3, 2.5])
+def test_a_warmup_that_never_ends_is_refused(warmup):
+    with pytest.raises(ValueError, match="warmup must be"):
+        scaling.ZClip(warmup=warmup)
+
+
+def test_finite_gradients_of_single_samples_may_be_large():
+    linear = nn.Linear(2, 1, bias=False)
+    found = gp.per_sample_clip(lambda out: 1e20 * out.sum(), linear, torch.ones(3, 2), 1.0)
+    assert found["weight"].norm().item() == pytest.approx(3.0)

@@ -282,3 +282,41 @@ def test_a_frozen_critic_run_resumes_too(tmp_path):
         gp.train_critic(config, interrupted, resume=tmp_path / "run")
     resumed = gp.train_critic(config, lambda n, rng: torch.randn(n, 2, generator=rng), resume=tmp_path / "run")
     assert torch.equal(weights(whole), weights(resumed)) and whole.critic_loss == resumed.critic_loss
+
+
+def test_functions_of_one_name_are_told_apart_by_their_code(tmp_path):
+    def building(activation):
+        return lambda: gp.models.mlp_critic(2, 8, 2, activation)
+
+    gp.train(small(critic=building("relu")), resume=tmp_path / "run")
+    with pytest.raises(ValueError, match="checkpoint of another run"):
+        gp.train(small(critic=building("tanh")), resume=tmp_path / "run")
+    gp.train(small(critic=building("relu")), resume=tmp_path / "run")
+
+    class Penalty:
+        def __init__(self, weight):
+            self.weight = weight
+
+        def __call__(self, critic, real, fake):
+            return self.weight * gp.r1_penalty(critic, real)
+
+    gp.train(small(constraint=Penalty(1.0)), resume=tmp_path / "object")
+    gp.train(small(constraint=Penalty(1.0)), resume=tmp_path / "object")
+    with pytest.raises(ValueError, match="checkpoint of another run"):
+        gp.train(small(constraint=Penalty(2.0)), resume=tmp_path / "object")
+
+
+def test_a_penalty_of_one_s_own_must_be_one_number():
+    with pytest.raises(ValueError, match=r"constraint must return one number, the batch's mean, got \(16,\)"):
+        gp.train(small(constraint=lambda critic, real, fake: gp.gradient_norms(critic, real)))
+
+
+def test_runs_that_diverged_at_once_are_stacked_with_the_others():
+    fine = gp.train(small(), evaluate={"mean": lambda x: x.mean()})
+    gone = gp.config.History(1)
+    assert not (gone.scores or gone.step)
+    table = gp.stack([gone, fine], "mean")
+    assert table.shape == (2, len(fine.scores["mean"])) and (table[0] != table[0]).all()
+    for histories, name in (([], "step"), ([fine], "nonsense")):
+        with pytest.raises(ValueError, match=f"have no series '{name}'"):
+            gp.stack(histories, name)
