@@ -82,6 +82,20 @@ def describe(error: Exception, notebook: nbformat.NotebookNode) -> str:
     return COLOURS.sub("", str(error))
 
 
+def join_printed(notebook) -> None:
+    """Let what a cell printed be one output: when each line came must not decide how the file looks."""
+    for cell in notebook.cells:
+        joined = []
+        for output in cell.get("outputs", []):
+            last = joined[-1] if joined else {}
+            if output.output_type == "stream" and output.name == last.get("name"):
+                last.text += output.text
+            else:
+                joined.append(output)
+        if joined:
+            cell.outputs = joined
+
+
 def execute(path: Path, progress: Progress) -> str | None:
     """Execute one chapter and write it, its record and its hashes; return what went wrong, or None.
 
@@ -107,7 +121,6 @@ def execute(path: Path, progress: Progress) -> str | None:
             extra_arguments=chapters.KERNEL_ARGUMENTS,
             resources={"metadata": {"path": str(path.parent)}},
             store_widget_state=False,
-            coalesce_streams=True,  # or the time at which a line came would decide how the file looks
             record_timing=False,
             on_cell_execute=at_cell,
         )
@@ -115,6 +128,7 @@ def execute(path: Path, progress: Progress) -> str | None:
             client.execute(env=chapters.environment(GPCORE_RECORD=str(record), GPCORE_PROGRESS="0"))
             if path.read_bytes() != before:
                 raise ValueError(f"{path.name} was edited while it was executed; run it again")
+            join_printed(notebook)
             chapters.write(path, notebook)
         except (CellExecutionError, CellTimeoutError, DeadKernelError, ValueError) as error:
             progress.done(name, f"{path.stem} failed")

@@ -130,6 +130,14 @@ def test_outputs_that_do_not_belong_in_a_repository_are_refused(book, monkeypatc
     assert path.read_bytes() == before
 
 
+def test_what_a_cell_prints_is_one_output(book):
+    path = book("import time; print('a', flush=True); time.sleep(0.5); print('b'); display(1); print('c')")
+    assert execute.execute(path, execute.Progress()) is None
+    _, *outputs = nbformat.read(path, as_version=4).cells
+    kinds = [(output.output_type, output.get("text")) for output in outputs[0].outputs]
+    assert kinds == [("stream", "a\nb\n"), ("display_data", None), ("stream", "c\n")]
+
+
 def test_parameters_of_a_full_run_are_checked(book):
     known = full.known_parameters(book("1"))
     assert known == {"preset": "fast", "device": "auto", "seed": 0, "effort": 1.0}
