@@ -168,9 +168,10 @@ def test_the_real_files_have_their_digests():
     assert len(datasets.shakespeare()) == 1_115_394
 
 
-@pytest.mark.parametrize("damage", [b"<html>", gzip.compress(b"hello, these are bytes")[:-9]])
+@pytest.mark.parametrize("damage", ["a web page", "cut short"])
 def test_a_damaged_file_is_named_with_its_digest(shelf, damage):
-    (shelf / "small.gz").write_bytes(damage)
+    whole = (shelf / "small.gz").read_bytes()
+    (shelf / "small.gz").write_bytes(b"<html>" if damage == "a web page" else whole[:-9])
     with pytest.raises(ValueError, match="small.gz has SHA-256 .* delete the file"):
         datasets.fetch("small.gz")
     with pytest.raises(ValueError, match="name must be one of .*'small.gz'"):
