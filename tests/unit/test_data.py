@@ -140,22 +140,29 @@ def test_a_missing_file_without_a_network_says_what_to_do(shelf, monkeypatch):
         datasets.fetch("small.gz")
 
 
+class Answer:
+    """A web server's answer that announces 42 bytes and gives these."""
+
+    headers = {"Content-Length": "42"}
+
+    def __init__(self, content: bytes):
+        self.blocks = [content, b""]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def read(self, size):
+        return self.blocks.pop(0)
+
+
 def test_a_download_goes_into_the_cache(shelf, monkeypatch):
-    class Answer:
-        headers = {"Content-Length": "42"}
-        blocks = [gzip.compress(b"hello, these are bytes"), b""]
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            pass
-
-        def read(self, size):
-            return self.blocks.pop(0)
-
+    content = (shelf / "small.gz").read_bytes()
+    assert len(content) == 42
     (shelf / "small.gz").unlink()
-    monkeypatch.setattr(datasets.urllib.request, "urlopen", lambda address, timeout: Answer())
+    monkeypatch.setattr(datasets.urllib.request, "urlopen", lambda address, timeout: Answer(content))
     assert datasets.fetch("small.gz") == b"hello, these are bytes"
     assert [p.name for p in (shelf / "cache" / "gpcore").iterdir()] == ["small.gz"]
 
@@ -179,23 +186,8 @@ def test_a_damaged_file_is_named_with_its_digest(shelf, damage):
 
 
 def test_half_a_download_does_not_stay(shelf, monkeypatch):
-    class Answer:
-        headers = {"Content-Length": "42"}
-
-        def __init__(self):
-            self.blocks = [b"half", b""]
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            pass
-
-        def read(self, size):
-            return self.blocks.pop(0)
-
     (shelf / "small.gz").unlink()
-    monkeypatch.setattr(datasets.urllib.request, "urlopen", lambda address, timeout: Answer())
+    monkeypatch.setattr(datasets.urllib.request, "urlopen", lambda address, timeout: Answer(b"half"))
     with pytest.raises(FileNotFoundError, match="broke off after 4 of 42 bytes"):
         datasets.fetch("small.gz")
     assert not (shelf / "cache" / "gpcore" / "small.gz").exists()
