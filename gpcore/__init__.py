@@ -4,36 +4,13 @@ Two families of control over gradients. A *gradient penalty* acts on the norm of
 **inputs**; *gradient norm scaling* acts on the norm of the loss's gradient with respect to the **parameters**.
 """
 
-from . import (
-    audit,
-    audit_scaling,
-    checkpoint,
-    data,
-    datasets,
-    dirac,
-    double_backprop,
-    evidence,
-    figures,
-    layers,
-    losses,
-    metrics,
-    models,
-    museum,
-    penalties,
-    plots,
-    replicas,
-    runs,
-    scaling,
-    sweep,
-    widgets,
-)
-from ._audit.report import Finding, Report, Room
-from ._loop import TrainingDiverged
-from .audit import check
-from .audit_scaling import check_scaling
-from .config import Config, History, stack
-from .double_backprop import CriticStep, penalized_backward_, supports
-from .figures import figure, show
+import importlib
+
+from . import data, datasets, dirac, losses, metrics, models, penalties, scaling
+from .check import museum
+from .check.penalty import check
+from .check.report import Finding, Report, Room
+from .check.step import check_scaling
 from .lipschitz import (
     GradientNormalized,
     clip_weights_,
@@ -55,6 +32,7 @@ from .losses import (
     wasserstein_generator_loss,
 )
 from .metrics import frechet_distance, mode_coverage, norm_statistics, wasserstein_distance
+from .page import evidence, runs
 from .penalties import dragan_penalty, gradient_norms, gradient_penalty, interpolate, r1_penalty, r2_penalty
 from .per_sample import per_sample_clip
 from .scaling import (
@@ -67,9 +45,32 @@ from .scaling import (
     normalize_norm_,
     total_norm,
 )
-from .sequences import SequenceConfig, SequenceHistory, train_sequence, train_sequence_many
-from .training import train, train_critic, train_many
+from .sweep import critic_step as double_backprop
+from .sweep import layers, passes
+from .sweep.critic_step import CriticStep, penalized_backward_, supports
+from .training import checkpoint, replicas
+from .training.adversarial import train, train_critic, train_many
+from .training.config import Config, History, build_networks, stack
+from .training.loop import TrainingDiverged
+from .training.supervised import SequenceConfig, SequenceHistory, train_sequence, train_sequence_many
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-__all__ = [name for name in dir() if not name.startswith("_")]
+# Drawing needs matplotlib, which takes as long to import as all of gpcore: it is imported when it is first named.
+_DRAWING = {name: f"gpcore.page.{name}" for name in ("figures", "plots", "widgets")}
+_FROM_FIGURES = ("figure", "show")
+
+__all__ = sorted({*dir(), *_DRAWING, *_FROM_FIGURES} - {"importlib"})
+__all__ = [name for name in __all__ if not name.startswith("_")]
+
+
+def __getattr__(name: str):
+    if name in _DRAWING:
+        return importlib.import_module(_DRAWING[name])
+    if name in _FROM_FIGURES:
+        return getattr(importlib.import_module("gpcore.page.figures"), name)
+    raise AttributeError(f"module 'gpcore' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

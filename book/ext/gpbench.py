@@ -7,8 +7,8 @@ import json
 
 from gpbook import ROOT, directive, table
 
-from gpcore import figures, plots
-from gpcore.evidence import short
+from gpcore.page import figures, plots
+from gpcore.page.evidence import short
 
 RECORDS = ROOT / "book" / "benchmarks"
 

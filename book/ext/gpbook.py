@@ -1,6 +1,6 @@
 """What the book adds to Sphinx: the ledger of claims, tables of results, full runs, the living page, mathematics.
 
-A plain Sphinx extension: it reads ``gpcore/claims.yml``, ``book/evidence`` and ``book/runs`` and executes nothing.
+A plain Sphinx extension: it reads ``gpcore/page/claims.yml``, ``book/evidence`` and ``book/runs`` and executes nothing.
 """
 
 from __future__ import annotations
@@ -257,7 +257,7 @@ def finish(app, error) -> None:
         return
     out = Path(app.outdir)
     mathjax.unpack(out / "_static" / "mathjax")
-    shutil.copy(ROOT / "gpcore" / "playground.js", out / "_static")
+    shutil.copy(ROOT / "gpcore" / "page" / "playground.js", out / "_static")
 
 
 def setup(app) -> dict:

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE, TARGET = ROOT / "book" / "playground", ROOT / "gpcore" / "playground.js"
+SOURCE, TARGET = ROOT / "book" / "playground", ROOT / "gpcore" / "page" / "playground.js"
 HEAD = "// Made by book/tools/playground.py from the modules in book/playground, which are written to be read.\n"
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
 TOP_LEVEL = re.compile(

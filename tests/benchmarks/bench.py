@@ -26,8 +26,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 import gpcore as gp
-from gpcore._loop import keep_memory
-from gpcore.stacks import Stack, scale_rows_
+from gpcore.training.loop import keep_memory
+from gpcore.training.stacks import Stack, scale_rows_
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "book" / "benchmarks"
@@ -178,7 +178,7 @@ def replicas(device: str, seconds: float) -> list[dict]:
     """Sixteen critic steps with their optimiser, and sixteen whole runs, one after another and at once."""
     seeds, shape = range(16), (256, 2)
     config = gp.Config(width=32, steps=5, n_critic=5, device=device)
-    single = [gp.config.build_networks(dataclasses.replace(config, seed=s))[0].to(device) for s in seeds]
+    single = [gp.build_networks(dataclasses.replace(config, seed=s))[0].to(device) for s in seeds]
     adams = [torch.optim.Adam(critic.parameters(), lr=1e-4, betas=(0.5, 0.9)) for critic in single]
     real, fake = (torch.randn(16, *shape, device=device) for _ in range(2))
     eps = torch.rand(16, shape[0], 1, device=device)
@@ -195,7 +195,7 @@ def replicas(device: str, seconds: float) -> list[dict]:
 
     @torch.no_grad()
     def at_once():
-        n, sweep = shape[0], gp.sweep
+        n, sweep = shape[0], gp.passes
         inputs, outputs = sweep.forward(stack.layers, torch.cat([real, fake, eps * real + (1 - eps) * fake], dim=1))
         slopes = torch.cat([real.new_full((16, n), -1 / n), real.new_full((16, n), 1 / n)], dim=1)
         gradients, _, _ = sweep.double_backward(

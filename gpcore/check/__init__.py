@@ -1,0 +1,7 @@
+"""The checker of penalties and optimiser steps that others wrote, and the museum of the mistakes it knows.
+
+``penalty`` and ``step`` are the two entries: each calls the code under test with probes, reads a law off the answers
+and asks the judges (``judges`` for penalties, ``steps`` for optimiser steps) what is wrong with it; ``mends`` holds
+what a report says, ``museum`` an example of each mistake. This folder imports nothing of ``gpcore`` but the checks of
+arguments, so that a reader can trust it without trusting the rest. A newcomer starts with ``penalty``.
+"""

@@ -1,0 +1,53 @@
+"""Judging the points' eps: one a sample, independent, uniform."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..mends import finding
+from ..points import Points, distance_to_uniform, locate
+from ..probes import Subject
+from ..report import Finding
+
+
+def _collect_eps(subject: Subject) -> list[Tensor]:
+    """The eps of several calls: three large ones where that works, else many small ones."""
+    for n, count in ((200, 3), (subject.size, max(3, 360 // subject.size))):
+        try:
+            calls = [subject.call(n=n, seed=seed) for seed in range(1, count + 1)]
+            places = [locate(call, subject) for call in calls]
+        except Exception:
+            continue
+        if all(p.eps is not None for p in places):
+            return [p.eps for p in places]
+    return []
+
+
+def judge_eps(subject: Subject, points: Points, reseeds: bool, undecided: list[str]) -> list[Finding]:
+    if points.varies_within:
+        return [finding("eps-per-element", "within one sample every element has its own eps: points leave the line")]
+    drawn = _collect_eps(subject)
+    if not drawn:
+        undecided.append("how eps is distributed: it could not be read off larger batches")
+        return []
+    first = ", ".join(f"{e:.3f}" for e in drawn[0][:4].tolist())
+    shared = all(eps.std() < 1e-3 for eps in drawn)
+    means = torch.stack([eps.mean() for eps in drawn])
+    if shared and (means.std() < 1e-3 and (not reseeds or min(abs(means[0] - t) for t in (0, 0.5, 1)) < 1e-3)):
+        return [finding("eps-constant", f"eps is {means[0]:.3g} for every sample and at every call")]
+    if shared:
+        listed = ", ".join(f"{m:.3f}" for m in means[:4].tolist())
+        return [finding("eps-shared", f"all samples of a batch have one eps; over calls it was {listed}")]
+    if not reseeds and all((eps - drawn[0]).abs().max() < 1e-3 for eps in drawn):
+        return [finding("eps-constant", f"every call uses the same numbers: {first}, ...")]
+    # A seed set inside makes every call alike: only the first then tells anything.
+    eps = drawn[0] if reseeds else torch.cat(drawn)
+    distance = distance_to_uniform(eps)
+    if distance > 2.2:  # a uniform eps exceeds this once in 8,000 checks
+        said = (
+            f"eps has mean {eps.mean():.2f} and standard deviation {eps.std():.2f} (uniform: 0.50 and 0.29) "
+            f"and lies in [{eps.min():.2f}, {eps.max():.2f}], over {len(eps)} draws"
+        )
+        return [finding("eps-not-uniform", said)]
+    return []

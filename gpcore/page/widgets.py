@@ -1,0 +1,229 @@
+"""Interactive figures: a knob that redraws in a kernel, a player of drawn frames elsewhere, and the living page."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+from collections.abc import Callable, Sequence
+from importlib import resources
+from urllib.parse import urlencode
+
+from matplotlib.figure import Figure
+
+from .. import _checks
+from .figures import MAX_BYTES, Output, check_alt, figure_html, to_svg
+
+# Where scripts do not run, the knob stays hidden and the sentence stays; hence "hidden" is lifted by the script.
+PLAYER = """<div id="{uid}">
+<div>{frames}</div>
+<p data-knob hidden><label for="{uid}-knob">{name}</label>
+<input type="range" id="{uid}-knob" min="0" max="{last}" step="1" value="{start}" aria-valuetext="{shown}" \
+style="width:min(20em,60%);vertical-align:middle">
+<output for="{uid}-knob" aria-live="off">{shown}</output></p>
+<p data-still>Shown: {name} = {shown}. Where JavaScript runs, a slider shows {others} too.</p>
+<script>(function () {{
+  var root = document.getElementById("{uid}");
+  var frames = root.querySelectorAll("[data-frame]"), knob = root.querySelector("input");
+  function turn() {{
+    var label = frames[knob.value].getAttribute("data-frame");
+    for (var i = 0; i < frames.length; i++) frames[i].hidden = i !== Number(knob.value);
+    knob.setAttribute("aria-valuetext", label);
+    root.querySelector("output").textContent = label;
+  }}
+  root.querySelector("[data-knob]").hidden = false;
+  root.querySelector("[data-still]").hidden = true;
+  knob.addEventListener("input", turn);
+  turn();
+}})();</script>
+</div>"""
+
+
+def explore(
+    draw: Callable[[object], Figure],
+    name: str,
+    values: Sequence,
+    *,
+    start: object,
+    alt: str | Callable[[object], str],
+    caption: str = "",
+    live: Sequence | None = None,
+    label: Callable[[object], str] = str,
+) -> None:
+    """Display one figure with one knob.
+
+    The output carries an ipywidgets slider that calls ``draw`` anew, for a notebook with a kernel, and a plain-HTML
+    player of figures drawn beforehand, for a page without one. Without ipywidgets there is the player alone.
+
+    Args:
+        draw: returns the figure for one value of the knob.
+        name: what the knob turns, in words.
+        values: positions of the player, at least two, in order; every one is drawn now.
+        start: the value shown first, one of ``values``.
+        alt: what the figure shows, or a function of the value that says it; 20 characters or more.
+        caption: plain text put under the figure.
+        live: positions of the slider, ``values`` among them; by default the same.
+        label: turns a value into words.
+
+    Raises:
+        ValueError: for fewer than two values, labels that are not distinct, a start that is not among the values, a
+            short alt text, or frames of more than 400 kB together.
+    """
+    values, live = list(values), list(values if live is None else live)
+    if len(values) < 2:
+        raise ValueError(f"values must hold at least two positions, got {values!r}")
+    if start not in values or start not in live:
+        raise ValueError(f"start must be one of the values, got {start!r}, expected one of {values!r}")
+    if len({label(value) for value in live}) < len(live):
+        raise ValueError(f"label must give every value its own name, got {[label(value) for value in live]!r}")
+
+    def describe(value) -> str:
+        # The value belongs to the text: it tells the frames apart, for the ear as for the ids inside the SVG.
+        return f"{check_alt(alt(value) if callable(alt) else alt).rstrip('.')}. {name}: {label(value)}."
+
+    def redraw(value) -> str:
+        # Two players may have a frame in common, and a clip path inside a hidden frame clips nothing elsewhere.
+        return to_svg(draw(value), describe(value), scope=f"{name} {caption} {[label(v) for v in values]}")
+
+    frames = {value: redraw(value) for value in values}
+    player = figure_html(_player(frames, name, start, label), caption, "gp-figure gp-player")
+    if len(player.encode()) > MAX_BYTES:
+        raise ValueError(
+            f"the frames must stay under {MAX_BYTES // 1000} kB together, got {len(player.encode()) // 1000} kB for "
+            f"{len(values)} frames; draw fewer or simpler ones"
+        )
+    try:
+        view = _slider(frames, redraw, name, live, start, caption, label)
+        model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
+        more = {"application/vnd.jupyter.widget-view+json": model}
+    except ImportError:
+        more = {}
+    from IPython.display import display
+
+    display(Output(f"Interactive figure: {describe(start)}", player, more))
+
+
+def _player(frames: dict[object, str], name: str, start: object, label: Callable[[object], str]) -> str:
+    """All frames, one of them shown, and a native range input that the keyboard can turn."""
+    shown = [
+        f'<div data-frame="{html.escape(label(value))}"{"" if value == start else " hidden"}>{svg}</div>'
+        for value, svg in frames.items()
+    ]
+    content = "\n".join(shown)
+    return PLAYER.format(
+        uid="gp" + hashlib.sha256((name + content).encode()).hexdigest()[:10],
+        frames=content,
+        name=html.escape(name),
+        last=len(frames) - 1,
+        start=list(frames).index(start),
+        shown=html.escape(label(start)),
+        others=html.escape(", ".join(label(value) for value in frames if value != start)),
+    )
+
+
+def _slider(frames: dict, redraw: Callable, name: str, live: list, start, caption: str, label: Callable):
+    """A slider over ``live`` above the figure; a value that was drawn before is not drawn again."""
+    import ipywidgets
+
+    picture = ipywidgets.HTML(figure_html(frames[start], caption))
+    slider = ipywidgets.SelectionSlider(
+        options=[(label(value), value) for value in live],
+        value=start,
+        description=name,
+        continuous_update=False,
+        style={"description_width": "initial"},
+        layout={"width": "95%", "max_width": "34em"},
+    )
+    drawn = dict(frames)
+
+    def turn(change):
+        if change["new"] not in drawn:
+            drawn[change["new"]] = redraw(change["new"])
+        picture.value = figure_html(drawn[change["new"]], caption)
+
+    slider.observe(turn, names="value")
+    return ipywidgets.VBox([slider, picture])
+
+
+_RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
+# What the living page can be set to; its own names differ where Python's custom does.
+PLAYGROUND = {
+    "data": ("8_gaussians", "25_gaussians", "swiss_roll", "two_points", "drawn"),
+    "loss": ("wasserstein", "non_saturating", "minimax", "least_squares"),
+    "constraint": ("none", "clip", "gp", "gp_one_sided", "gp_zero", "r1"),
+    "weight": (0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
+    "clip": (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1),
+    "threshold": (0, 0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+    "n_critic": (1, 2, 3, 4, 5, 6, 8, 10),
+    "lr_critic": _RATES,
+    "lr_generator": _RATES,
+    "optimizer": ("adam", "sgd"),
+    "activation": ("leaky_relu", "relu", "tanh"),
+    "batch_size": (16, 32, 64, 128, 256),
+    "seed": tuple(range(20)),
+}
+_PAGE_NAMES = {"n_critic": "criticSteps", "lr_critic": "lrCritic", "lr_generator": "lrGenerator", "batch_size": "batch"}
+_PICTURES = ("game", "slope", "losses", "gradients")
+_ADDRESS = "https://gradient-penalty-book.github.io/gradient-penalty-book/book/live.html"
+# The words stand where scripts do not run. JupyterLab would take keys that are pressed here for commands of its own.
+_PLACE = """<div data-living-page="{settings}"{small} data-lm-suppress-shortcuts="true">
+<p class="pg-still">Where scripts run, two small networks are trained in this place, in the reader's browser{start}.</p>
+<p class="pg-open"><a class="pg-whole" href="{address}" target="_blank" rel="noopener">Open the whole page with \
+these settings</a> (in a new tab)</p>
+</div><script>{script}</script>"""
+
+
+def playground(*, controls: Sequence[str] | None = None, show: Sequence[str] | None = None, **settings) -> None:
+    """Display the book's living page: two networks trained in the browser, with no kernel, server or network needed.
+
+    It keeps living in a notebook that is only looked at. It begins when it is scrolled into view and sleeps out of it.
+
+    Args:
+        controls: None for the whole page. Otherwise the page takes a small form, to stand between paragraphs: buttons
+            to play, step and start again, these controls in this order (names of settings, as below), the pictures of
+            ``show``, and a link to the whole page with the settings of the moment.
+        show: the pictures of the small form, in this order: ``"game"`` (the samples on the critic's value), ``"slope"``
+            (the map of its input gradient's norm), ``"losses"``, ``"gradients"`` (the norms of the parameters'
+            gradients, before and after scaling). None is ``("game",)``. The whole page shows all four.
+        settings: what it starts with, as for :class:`Config`: ``data``, ``loss``, ``constraint``, ``weight``, ``clip``,
+            ``threshold`` (of gradient norm scaling; 0 is none), ``n_critic``, ``lr_critic``, ``lr_generator``,
+            ``optimizer``, ``activation``, ``batch_size``, ``seed``. ``gpcore.widgets.PLAYGROUND`` lists the values of
+            each: those that its controls can show.
+
+    Raises:
+        TypeError: ``controls`` or ``show`` is one string and not a sequence of them.
+        ValueError: a setting, a value, a control or a picture that the page does not have, one that is named twice or
+            none at all, or ``show`` without ``controls``.
+    """
+    for name, value in settings.items():
+        _checks.one_of(name, value, PLAYGROUND[_checks.one_of("setting", name, PLAYGROUND)])
+    small, start = "", ""
+    if controls is None and show is not None:
+        raise ValueError(f"show must come with controls, for it belongs to the small form; got {show!r} alone")
+    if controls is not None:
+        controls = [_PAGE_NAMES.get(name, name) for name in _names("controls", controls, PLAYGROUND)]
+        form = {"controls": controls, "show": _names("show", ("game",) if show is None else show, _PICTURES)}
+        small = f' data-small="{html.escape(json.dumps(form))}"'
+    if settings:
+        start = ", starting with " + ", ".join(f"{name} = {value}" for name, value in settings.items())
+    of_page = {_PAGE_NAMES.get(name, name): value for name, value in settings.items()}
+    place = _PLACE.format(
+        settings=html.escape(json.dumps(of_page)),
+        small=small,
+        start=html.escape(start),
+        address=html.escape(f"{_ADDRESS}#{urlencode(of_page)}" if of_page else _ADDRESS),
+        script=resources.files(__package__).joinpath("playground.js").read_text(encoding="utf-8"),
+    )
+    from IPython.display import display
+
+    display(Output("The living page: two networks trained in the browser", place))
+
+
+def _names(argument: str, names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The names as a list: at least one, all known and different."""
+    if isinstance(names, str):
+        raise TypeError(f"{argument} must be a sequence of names, got the string {names!r}; write ({names!r},)")
+    names = [_checks.one_of(argument, name, known) for name in names]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"{argument} must hold one name or more, each once, got {names!r}")
+    return names

@@ -1,0 +1,298 @@
+"""The one training loop: every adversarial loss, every constraint on the critic, every gradient scaling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .. import penalties
+from ..data import sampler
+from ..lipschitz import GradientNormalized, clip_weights_, spectral_norm_
+from ..losses import LOSSES
+from ..scaling import make_scaler, total_norm
+from ..sweep.critic_step import penalized_backward_, supports
+from . import checkpoint
+from .config import Config, History, build_networks
+from .constraints import PENALTIES, autograd_penalty, random_points
+from .loop import (
+    TrainingDiverged,
+    check_finite,
+    check_seeds,
+    fingerprint,
+    keep_memory,
+    make_optimizer,
+    progress_bar,
+    resolve_device,
+    run_seeds,
+    seeded,
+)
+from .replicas import supports_replicas, train_replicas
+
+
+class _Run:
+    """The moving parts of one run, and how they are written to a checkpoint."""
+
+    def __init__(self, config: Config):
+        self.config, self.device = config, resolve_device(config.device)
+        self.rng = torch.Generator(self.device).manual_seed(config.seed)
+        self.draw = sampler(config.data)
+        self.critic, self.generator = (network.to(self.device) for network in build_networks(config))
+        if config.constraint == "spectral_norm":
+            seeded(2 * config.seed, lambda: spectral_norm_(self.critic))
+        elif config.constraint == "gradient_normalization":
+            self.critic = GradientNormalized(self.critic)
+        elif config.constraint == "clip":
+            clip_weights_(self.critic, config.clip)
+        self.optimizers = {
+            "critic": make_optimizer(config.optimizer, self.critic.parameters(), config.lr_critic, config.betas),
+            "generator": make_optimizer(
+                config.optimizer, self.generator.parameters(), config.lr_generator, config.betas
+            ),
+        }
+        self.scalers = {name: make_scaler(config.scaling, config.threshold) for name in self.optimizers}
+        self.history = History(config.seed, critic=self.critic, generator=self.generator, noise_dim=config.noise_dim)
+        self.step = 0
+        self.history.backward = "hand-derived" if _by_hand(self) else "autograd"
+        if config.compile and self.history.backward == "autograd":
+            raise ValueError(
+                "compile=True needs a penalty and a critic that the hand-derived sweep knows (see gpcore.supports): "
+                "PyTorch cannot compile what autograd differentiates twice"
+            )
+
+    def noise(self) -> Tensor:
+        return torch.randn(self.config.batch_size, self.config.noise_dim, generator=self.rng, device=self.device)
+
+    def autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16) if self.config.precision == "bf16" else nullcontext()
+
+    def full(self, x: Tensor) -> Tensor:
+        """Back from autocast's bfloat16 to the precision of the weights, for losses and the other network."""
+        return x.to(next(self.generator.parameters()).dtype)
+
+    def state(self, mark: str) -> dict:
+        logged = {k: v for k, v in vars(self.history).items() if k not in ("critic", "generator")}
+        return {
+            "fingerprint": mark,
+            "step": self.step,
+            "rng": self.rng.get_state(),
+            "critic": self.critic.state_dict(),
+            "generator": self.generator.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "scalers": {name: scaler.state_dict() for name, scaler in self.scalers.items()},
+            "history": logged,
+        }
+
+    def restore(self, state: dict) -> None:
+        self.step = state["step"]
+        self.rng.set_state(state["rng"].cpu())
+        self.critic.load_state_dict(state["critic"])
+        self.generator.load_state_dict(state["generator"])
+        for name in self.optimizers:
+            self.optimizers[name].load_state_dict(state["optimizers"][name])
+            self.scalers[name].load_state_dict(state["scalers"][name])
+        for name, value in state["history"].items():
+            setattr(self.history, name, value)
+
+
+def _update(run: _Run, name: str) -> Tensor:
+    """Scale the gradients and step. Returns their norm before scaling."""
+    norm = run.scalers[name](getattr(run, name).parameters())
+    run.optimizers[name].step()
+    return norm
+
+
+def _generate(run: _Run) -> Tensor:
+    """A batch of generated samples that carries no gradient: the critic's loss must not reach the generator."""
+    with torch.no_grad(), run.autocast():
+        return run.full(run.generator(run.noise()))
+
+
+def _by_hand(run: _Run) -> bool:
+    """Can the hand-derived sweep take this run's critic step?"""
+    config = run.config
+    known = not callable(config.constraint) and config.constraint in PENALTIES
+    return known and config.precision == "float32" and supports(run.critic)
+
+
+def _critic_gradients(run: _Run, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Fill the critic's gradients; return its loss and its penalty."""
+    config, critic, critic_loss = run.config, run.critic, LOSSES[run.config.loss][0]
+    if run.history.backward == "hand-derived":
+        at, factor, centred = PENALTIES[config.constraint]
+        step = penalized_backward_(
+            critic,
+            real,
+            fake,
+            critic_loss=critic_loss,
+            at=at,
+            weight=config.weight * factor,
+            target=0.0 if centred else config.target,
+            one_sided=config.one_sided and at == "interpolates",
+            compile=config.compile,
+            **random_points(config, real, run.rng),
+        )
+        check_finite("the critic's loss", (step.loss + step.penalty).item())
+        return step.loss, step.penalty
+    with run.autocast():
+        loss = critic_loss(run.full(critic(real)), run.full(critic(fake)))
+    penalty = autograd_penalty(config, critic, real, fake, run.rng)
+    check_finite("the critic's loss", (loss + penalty).item())
+    (loss + penalty).backward()
+    return loss, penalty
+
+
+def _critic_step(run: _Run, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    run.optimizers["critic"].zero_grad(set_to_none=True)
+    loss, penalty = _critic_gradients(run, real, fake)
+    norm = _update(run, "critic")
+    if run.config.constraint == "clip":
+        clip_weights_(run.critic, run.config.clip)
+    return dict(critic_loss=loss, penalty=penalty, critic_norm=norm, real=real, fake=fake)
+
+
+def _generator_step(run: _Run) -> dict[str, Tensor]:
+    config = run.config
+    run.critic.requires_grad_(False)  # its weights' gradients are not needed here: a third of the work saved
+    real = run.draw(config.batch_size, run.rng)
+    with run.autocast():
+        fake_scores = run.full(run.critic(run.full(run.generator(run.noise()))))
+        real_scores = run.full(run.critic(real)) if config.loss == "relativistic" else fake_scores
+        loss = LOSSES[config.loss][1](real_scores, fake_scores)
+    check_finite("the generator's loss", loss.item())
+    run.optimizers["generator"].zero_grad(set_to_none=True)
+    loss.backward()
+    norm = _update(run, "generator")
+    run.critic.requires_grad_(True)
+    return dict(generator_loss=loss, generator_norm=norm)
+
+
+def _log(run: _Run, real: Tensor, fake: Tensor, **measured: Tensor) -> None:
+    """Append one row to the history; the gradients of the step just made still stand in the parameters."""
+    history = run.history
+    history.step.append(run.step)
+    for name, value in measured.items():
+        getattr(history, name).append(float(value.detach()))
+    for name in ("critic", "generator"):
+        if f"{name}_norm" in measured:
+            getattr(history, f"{name}_norm_scaled").append(float(total_norm(getattr(run, name).parameters())))
+    # Logging more or less often must not change the run: these points have a generator of their own.
+    eps = torch.rand(len(real), generator=torch.Generator(run.device).manual_seed(run.step), device=run.device)
+    points = penalties.interpolate(real, fake, eps).requires_grad_()
+    # Plain autograd and not gradient_norms, which refuses critics with batch norm: those are logged as well.
+    (slope,) = torch.autograd.grad(run.critic(points).sum(), points)
+    history.input_norm.append(float(slope.flatten(1).norm(dim=1).mean()))
+
+
+def _loop(run: _Run, step: Callable[[_Run, bool], dict[str, Tensor]], resume: Path | None) -> History:
+    """Repeat ``step`` to the end of the run: progress, logging, checkpoints, and a clear stop at what is not finite."""
+    config, mark = run.config, fingerprint(run.config)
+    keep_memory()
+    if resume is not None and (saved := checkpoint.load(resume, mark, run.device)):
+        run.restore(saved)
+    try:
+        with progress_bar(config.steps, run.step, f"seed {config.seed}") as bar:
+            while run.step < config.steps:
+                last = run.step + 1 == config.steps
+                measured = step(run, last)
+                if run.step % config.log_every == 0 or last:
+                    _log(run, **measured)
+                run.step += 1
+                bar.update()
+                if resume is not None and (last or run.step % config.checkpoint_every == 0):
+                    checkpoint.save(resume, run.state(mark))
+    except FloatingPointError as error:
+        run.critic.requires_grad_(True)
+        run.history.diverged_at = run.step
+        raise TrainingDiverged(
+            f"training stopped at step {run.step} of {config.steps} (seed {config.seed}): {error}",
+            run.step,
+            run.history,
+        ) from error
+    return run.history
+
+
+def train(
+    config: Config, *, evaluate: Mapping[str, Callable[[Tensor], float]] | None = None, resume: Path | None = None
+) -> History:
+    """Train a generator against a critic and return what was logged, with both networks.
+
+    Every random number comes from generators seeded by ``config.seed``; the global random state is left alone. On one
+    machine and device type the same configuration gives the same run bit for bit, whether or not it was interrupted.
+    What your own functions and modules draw (dropout; a penalty without ``eps``) comes from the global generator.
+
+    Args:
+        config: see :class:`Config`.
+        evaluate: name -> function of generated samples ``(eval_samples, ...)`` on the CPU; its numbers become
+            ``history.scores[name]``, every ``eval_every`` generator steps.
+        resume: checkpoint file. Written every ``checkpoint_every`` steps and at the end; where it exists already, the
+            run goes on from it (a finished run returns at once).
+
+    Raises:
+        TrainingDiverged: (a ``FloatingPointError``) a loss, norm or gradient is not finite. Its ``step`` says when, its
+            ``history`` holds what came before.
+        ValueError: ``resume`` holds a run with other settings.
+    """
+
+    def step(run: _Run, last: bool) -> dict[str, Tensor]:
+        for _ in range(config.n_critic):
+            critic_step = _critic_step(run, run.draw(config.batch_size, run.rng), _generate(run))
+        generator_step = _generator_step(run)
+        if evaluate and (run.step % config.eval_every == 0 or last):
+            samples = run.history.sample(config.eval_samples).cpu()
+            run.history.score_step.append(run.step)
+            for name, score in evaluate.items():
+                run.history.scores.setdefault(name, []).append(float(score(samples)))
+        return critic_step | generator_step
+
+    return _loop(_Run(config), step, resume)
+
+
+def train_critic(
+    config: Config, fake: Callable[[int, torch.Generator], Tensor], *, resume: Path | None = None
+) -> History:
+    """Train a critic alone, ``config.steps`` steps, against a generator that is frozen.
+
+    Args:
+        config: see :class:`Config`; what concerns the generator, and ``n_critic``, is not used.
+        fake: function ``(n, generator) -> (n, ...)`` that draws generated samples with the given random generator.
+        resume: checkpoint file, as for :func:`train`.
+
+    Raises:
+        TrainingDiverged: as for :func:`train`.
+    """
+
+    def step(run: _Run, last: bool) -> dict[str, Tensor]:
+        real = run.draw(config.batch_size, run.rng)
+        return _critic_step(run, real, fake(config.batch_size, run.rng))
+
+    return _loop(_Run(config), step, resume)
+
+
+def train_many(
+    config: Config,
+    seeds: Iterable[int],
+    *,
+    evaluate: Mapping[str, Callable[[Tensor], float]] | None = None,
+    resume: Path | None = None,
+) -> list[History]:
+    """Train once a seed, all seeds at once where the networks are small MLPs (see :mod:`gpcore.replicas`).
+
+    Replica s is the run of :func:`train` with seed s to rounding. A seed that diverges is returned with ``diverged_at``
+    set and touches no other.
+
+    Args:
+        config, evaluate: as for :func:`train`; ``config.seed`` is not used.
+        seeds: at least one, each once.
+        resume: as for :func:`train`; where the seeds run one after another the file's name gets ``-seed0``, ...
+
+    Raises:
+        ValueError: no seed, or one twice; ``resume`` holds a run with other settings.
+    """
+    seeds = check_seeds(seeds)
+    if len(seeds) > 1 and supports_replicas(config):
+        return train_replicas(config, seeds, evaluate or {}, resume)
+    return run_seeds(lambda config, resume: train(config, evaluate=evaluate, resume=resume), config, seeds, resume)

@@ -1,0 +1,206 @@
+"""The tools that execute, clean and record chapters, tried on a small notebook in a folder of its own."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import chapters
+import execute
+import full
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PARAMETERS = 'preset = "fast"\ndevice = "auto"\nseed = 0\neffort = 1.0'
+MEASURE = """
+import json, os, pathlib, sys
+print("noise", file=sys.stderr)
+values = [float(x) for x in (1, 2)]
+if path := os.environ.get("GPCORE_RECORD"):
+    pathlib.Path(path).write_text(json.dumps({"claims": [], "measurements": [{"name": "m", "values": values}]}))
+print("exact")
+"""
+WIDGET = """
+from IPython.display import display
+view = {"application/vnd.jupyter.widget-view+json": {"model_id": "0", "version_major": 2, "version_minor": 0}}
+display({"text/plain": "figure", "text/html": "<p>figure</p>"} | view, raw=True)
+"""
+TRAIN = """
+import gpcore as gp
+steps = 5 if preset == "fast" else int(1000 * effort)
+config = gp.Config(steps=steps, n_critic=1, batch_size=8, width=8, depth=1, checkpoint_every=20, device=device)
+runs = gp.train_many(config, range(3), resume=gp.runs.checkpoint("toy"))
+gp.evidence.measure("loss", [run.critic_loss[-1] for run in runs], band=(-100, 100));
+"""
+
+
+def notebook(*sources: str) -> nbformat.NotebookNode:
+    cells = [nbformat.v4.new_code_cell(source.strip()) for source in (PARAMETERS, *sources)]
+    for index, cell in enumerate(cells):
+        cell["id"] = f"cell-{index}"
+    cells[0].metadata["tags"] = ["parameters"]
+    return nbformat.v4.new_notebook(cells=cells, metadata=chapters.METADATA)
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """A book of one chapter: a function that writes it and returns its path."""
+    monkeypatch.setattr(chapters, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(chapters, "EVIDENCE", tmp_path / "book" / "evidence")
+    monkeypatch.setattr(execute, "HASHES", tmp_path / "book" / "evidence" / "hashes.json")
+    (tmp_path / "notebooks").mkdir()
+
+    def write(*sources: str) -> Path:
+        path = tmp_path / "notebooks" / "06_toy.ipynb"
+        nbformat.write(notebook(*sources), path)
+        return path
+
+    return write
+
+
+def test_a_chapter_is_found_by_number_and_name(book):
+    path = book("1")
+    assert all(chapters.find(name) == path for name in ("6", "06", "06_toy", "06_toy.ipynb"))
+    for name in ("7", "", "toy"):
+        with pytest.raises(SystemExit, match="there are: 06_toy"):
+            chapters.find(name)
+
+
+def test_execution_writes_outputs_evidence_and_hashes(book):
+    path = book(MEASURE, WIDGET)
+    assert execute.stale([path]) == [path]
+    assert execute.execute(path, execute.Progress()) is None
+    executed = nbformat.read(path, as_version=4)
+    assert executed.metadata == chapters.METADATA
+    assert [cell.id for cell in executed.cells] == ["cell-0", "cell-1", "cell-2"]
+    (printed,) = executed.cells[1].outputs
+    assert (printed.name, printed.text) == ("stdout", "exact\n")
+    (shown,) = executed.cells[2].outputs
+    assert shown.data == {"text/plain": "figure", "text/html": "<p>figure</p>"}
+    record = json.loads((chapters.EVIDENCE / "06.json").read_text())
+    assert record["measurements"] == [{"name": "m", "values": [1.0, 2.0]}]
+    assert execute.stale([path]) == []
+    # The same again, to the byte.
+    before = path.read_bytes()
+    assert execute.execute(path, execute.Progress()) is None
+    assert path.read_bytes() == before
+    # Text stales nothing, code does.
+    executed.cells.append(nbformat.v4.new_markdown_cell("more"))
+    nbformat.write(executed, path)
+    assert execute.stale([path]) == []
+    executed.cells[1].source += "\n1"
+    nbformat.write(executed, path)
+    assert execute.stale([path]) == [path]
+
+
+def test_a_change_of_gpcore_or_of_the_lock_stales_every_chapter(book, monkeypatch):
+    path = book("1")
+    for changed in ("gpcore", "lock"):
+        execute.remember(path, execute.inputs(path))
+        assert execute.stale([path]) == []
+        present = execute.inputs(path)
+        with monkeypatch.context() as context:
+            context.setattr(execute, "inputs", lambda path, now=present | {changed: "other"}: now)
+            assert execute.stale([path]) == [path]
+
+
+def test_a_failing_chapter_is_left_as_it_was(book):
+    path = book("print('a')", "value = 1 / 0")
+    before = path.read_bytes()
+    failure = execute.execute(path, execute.Progress())
+    assert "cell 2 failed" in failure and "value = 1 / 0" in failure and "ZeroDivisionError" in failure
+    assert path.read_bytes() == before
+    assert not execute.HASHES.exists() and not list(path.parent.glob(".*.part*"))
+
+
+@pytest.mark.parametrize(
+    "source, message", [("print('x' * 1_100_000)", "at most 1 MB"), ("import os; os.getcwd()", "names a folder")]
+)
+def test_outputs_that_do_not_belong_in_a_repository_are_refused(book, monkeypatch, source, message):
+    path = book(source)
+    monkeypatch.setattr(chapters, "ROOT", path.parent.parent)
+    monkeypatch.setattr(execute, "inputs", lambda path: {})
+    before = path.read_bytes()
+    assert message in execute.execute(path, execute.Progress())
+    assert path.read_bytes() == before
+
+
+def test_what_a_cell_prints_is_one_output(book):
+    path = book("import time; print('a', flush=True); time.sleep(0.5); print('b'); display(1); print('c')")
+    assert execute.execute(path, execute.Progress()) is None
+    _, *outputs = nbformat.read(path, as_version=4).cells
+    kinds = [(output.output_type, output.get("text")) for output in outputs[0].outputs]
+    assert kinds == [("stream", "a\nb\n"), ("display_data", None), ("stream", "c\n")]
+
+
+def test_parameters_of_a_full_run_are_checked(book):
+    known = full.known_parameters(book("1"))
+    assert known == {"preset": "fast", "device": "auto", "seed": 0, "effort": 1.0}
+    assert full.parse(["effort=1", "seed=3", "device=cpu"], known) == {"effort": 1.0, "seed": 3, "device": "cpu"}
+    for wrong, message in {
+        "efort=1": "unknown parameter, 'efort'; this chapter has: preset, device, seed, effort",
+        "effort": "must read name=value",
+        "effort=": "must read name=value",
+        "effort=much": "effort must be like 1.0",
+        "seed=0.5": "seed must be like 0",
+        "preset=fast": "cannot set preset",
+    }.items():
+        with pytest.raises(SystemExit, match=message):
+            full.parse([wrong], known)
+
+
+def test_an_unfinished_run_goes_on_with_the_same_settings_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(chapters, "RUNS", tmp_path)
+    first = full.Partial("06", {"parameters": {"seed": 0}, "source_hash": "a"}, fresh=False)
+    first.state["wall_seconds"] = 50.0
+    chapters.write_atomically(first.file, json.dumps(first.state))
+    again = full.Partial("06", {"parameters": {"seed": 0}, "source_hash": "a"}, fresh=False)
+    assert again.state["starts"] == 2 and again.state["wall_seconds"] >= 50.0
+    for other in ({"parameters": {"seed": 1}, "source_hash": "a"}, {"parameters": {"seed": 0}, "source_hash": "b"}):
+        with pytest.raises(SystemExit, match="other settings.*FRESH=1 to start anew"):
+            full.Partial("06", other, fresh=False)
+    fresh = full.Partial("06", {"parameters": {"seed": 1}, "source_hash": "a"}, fresh=True)
+    assert fresh.state["starts"] == 1 and fresh.state["wall_seconds"] < 50.0
+
+
+def start(root: Path, *arguments: str) -> subprocess.Popen:
+    command = [sys.executable, str(root / "book" / "tools" / "full.py"), "--chapter", "06", *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=root, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_full_run_that_was_killed_goes_on_to_the_same_numbers(tmp_path):
+    for name in ("gpcore", "book/tools"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(notebook(TRAIN), tmp_path / "notebooks" / "06_toy.ipynb")
+    runs, partial = tmp_path / "book" / "runs", tmp_path / "book" / "runs" / ".partial-06"
+
+    killed = start(tmp_path, "--", "effort=1")
+    waited = time.monotonic()
+    while not (partial / "checkpoints" / "toy").exists() and time.monotonic() - waited < 60:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert not list(runs.glob("06-*")) and (partial / "checkpoints" / "toy").exists()
+
+    resumed = start(tmp_path, "--", "effort=1")
+    assert "going on with an unfinished run" in resumed.communicate()[1] and resumed.returncode == 0
+    assert not partial.exists()
+    whole = start(tmp_path, "--", "effort=1")
+    whole.communicate()
+
+    folders = sorted(runs.iterdir())
+    assert [folder.name[-2:] for folder in folders][1] == "-2"
+    first, second = (json.loads((folder / "record.json").read_text()) for folder in folders)
+    assert (first["resumed"], second["resumed"]) == (1, 0)
+    assert first["measurements"] == second["measurements"] and len(first["measurements"][0]["values"]) == 3
+    assert first["parameters"] == {"preset": "full", "device": "auto", "seed": 0, "effort": 1.0}
+    executed = nbformat.read(folders[0] / "notebook.ipynb", as_version=4)
+    assert executed.cells[1].metadata.tags == ["injected-parameters", "remove-cell"]
+    assert executed.metadata == chapters.METADATA and "papermill" not in (folders[0] / "notebook.ipynb").read_text()

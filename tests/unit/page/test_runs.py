@@ -1,0 +1,127 @@
+"""Hashes that see what changes a number and nothing else, checkpoints' names, records."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from gpcore import runs
+
+
+@pytest.fixture
+def package(tmp_path):
+    (tmp_path / "a.py").write_text('"""Doc."""\n\ndef f(x):\n    """Doc."""\n    return x + 1  # why\n')
+    (tmp_path / "b.py").write_text("y = 2\n")
+    return tmp_path
+
+
+def test_documentation_and_layout_change_no_hash(package):
+    before = runs.source_hash(package)
+    (package / "a.py").write_text(
+        '"""Other."""\n# a comment\ndef f(x):\n    """More."""\n    return (x +\n            1)\n'
+    )
+    assert runs.source_hash(package) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: (p / "a.py").write_text('"""Doc."""\n\ndef f(x):\n    """Doc."""\n    return x + 2\n'),
+        lambda p: (p / "b.py").rename(p / "c.py"),
+        lambda p: (p / "c.py").write_text("z = 1\n"),
+        lambda p: (p / "b.py").write_text("y = '2'\n"),
+    ],
+)
+def test_code_and_names_of_files_change_it(package, change):
+    before = runs.source_hash(package)
+    change(package)
+    assert runs.source_hash(package) != before
+
+
+def notebook(*cells):
+    made = [
+        {"cell_type": kind, "source": source, "metadata": {"tags": tags}, "outputs": outputs}
+        for kind, source, tags, outputs in cells
+    ]
+    return json.dumps({"cells": made})
+
+
+def test_only_code_counts_in_a_notebook(tmp_path):
+    path = tmp_path / "n.ipynb"
+    hashes = []
+    for cells in (
+        [("markdown", "text", [], []), ("code", "x = 1", [], [])],
+        [("markdown", "other", [], []), ("code", "x = 1", ["hide-input"], [{"text": "1"}])],
+        [("code", "seed = 3", ["injected-parameters"], []), ("code", ["x ", "= 1"], [], [])],
+        [("code", "x = 2", [], [])],
+    ):
+        path.write_text(notebook(*cells))
+        hashes.append(runs.notebook_hash(path))
+    assert hashes[0] == hashes[1] == hashes[2] != hashes[3]
+
+
+def test_comments_of_the_lock_do_not_count(tmp_path):
+    path, lock = tmp_path / "n.ipynb", tmp_path / "lock"
+    path.write_text(notebook(("code", "x = 1", [], [])))
+    seen = []
+    for text in ("a==1\n", "# how\na==1\n", "a==2\n"):
+        lock.write_text(text)
+        seen.append(runs.chapter_inputs(path, lock))
+    assert seen[0] == seen[1] != seen[2]
+    assert {key for key in seen[0] if seen[0][key] != seen[2][key]} == {"lock"}
+
+
+def test_the_page_s_script_counts_where_it_is_shown(tmp_path, monkeypatch):
+    path, lock, package = tmp_path / "n.ipynb", tmp_path / "lock", tmp_path / "gpcore"
+    (package / "page").mkdir(parents=True)
+    monkeypatch.setattr(runs, "PACKAGE", package)
+    lock.write_text("a==1\n")
+    found = {}
+    for code in ("x = 1", "gp.widgets.playground(controls=['loss'])"):
+        path.write_text(notebook(("code", code, [], [])))
+        for script in ("one", "two"):
+            (package / "page" / "playground.js").write_text(script)
+            found[code[0], script] = runs.chapter_inputs(path, lock)
+    assert found["x", "one"] == found["x", "two"]
+    assert {key for key in found["g", "one"] if found["g", "one"][key] != found["g", "two"][key]} == {"playground"}
+
+
+def test_checkpoints_have_a_folder_in_full_runs_only(monkeypatch, tmp_path):
+    monkeypatch.delenv("GPCORE_CHECKPOINTS", raising=False)
+    assert runs.checkpoint("digits-1.0") is None
+    monkeypatch.setenv("GPCORE_CHECKPOINTS", str(tmp_path))
+    assert runs.checkpoint("digits-1.0") == tmp_path / "digits-1.0"
+    for bad in ("", "a/b", "a b", "é"):
+        with pytest.raises(ValueError, match="name must consist of"):
+            runs.checkpoint(bad)
+
+
+def test_provenance_names_code_and_machine():
+    found = runs.provenance("cpu")
+    assert found["source_hash"] == runs.source_hash() and found["device"] == "CPU, 1 thread"
+    assert found["versions"].keys() >= {"python", "torch"} and "+" not in found["versions"]["torch"]
+    if shutil.which("git") and (runs.PACKAGE.parent / ".git").exists():
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=runs.PACKAGE, capture_output=True, text=True)
+        assert found["commit"] == head.stdout.strip()
+
+
+RECORD = {"chapter": "06", "date": "2026-01-01T00:00:00Z", "device": "CPU", "wall_seconds": 1.0, "parameters": {}}
+
+
+def test_the_newest_record_is_found(tmp_path):
+    assert runs.latest("06", tmp_path) is None
+    for folder, date in (
+        ("06-a", "2026-01-02"),
+        ("06-b", "2026-01-03"),
+        ("06-c", "2026-01-01"),
+        ("07-a", "2027-01-01"),
+    ):
+        (tmp_path / folder).mkdir()
+        runs.write_record(tmp_path / folder, RECORD | {"date": date, "measurements": []})
+    assert runs.latest("06", tmp_path)["folder"] == "06-b"
+
+
+def test_an_incomplete_record_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="record must name measurements"):
+        runs.write_record(tmp_path, RECORD)
