@@ -50,7 +50,7 @@ from .sweep import layers, passes
 from .sweep.critic_step import CriticStep, penalized_backward_, supports
 from .training import checkpoint, replicas
 from .training.adversarial import train, train_critic, train_many
-from .training.config import Config, History, build_networks, stack
+from .training.config import Budget, Config, History, build_networks, final, median_run, stack
 from .training.loop import TrainingDiverged
 from .training.supervised import SequenceConfig, SequenceHistory, train_sequence, train_sequence_many
 

@@ -16,7 +16,7 @@ from ..losses import LOSSES
 from ..scaling import make_scaler, total_norm
 from ..sweep.critic_step import penalized_backward_, supports
 from . import checkpoint
-from .config import Config, History, build_networks
+from .config import Budget, Config, History, adversarial_budget, build_networks, critic_budget
 from .constraints import PENALTIES, autograd_penalty, random_points
 from .loop import (
     TrainingDiverged,
@@ -36,7 +36,7 @@ from .replicas import supports_replicas, train_replicas
 class _Run:
     """The moving parts of one run, and how they are written to a checkpoint."""
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, budget: Budget):
         self.config, self.device = config, resolve_device(config.device)
         self.rng = torch.Generator(self.device).manual_seed(config.seed)
         self.draw = sampler(config.data)
@@ -54,7 +54,9 @@ class _Run:
             ),
         }
         self.scalers = {name: make_scaler(config.scaling, config.threshold) for name in self.optimizers}
-        self.history = History(config.seed, critic=self.critic, generator=self.generator, noise_dim=config.noise_dim)
+        self.history = History(
+            config.seed, critic=self.critic, generator=self.generator, noise_dim=config.noise_dim, budget=budget
+        )
         self.step = 0
         self.history.backward = "hand-derived" if _by_hand(self) else "autograd"
         if config.compile and self.history.backward == "autograd":
@@ -74,7 +76,7 @@ class _Run:
         return x.to(next(self.generator.parameters()).dtype)
 
     def state(self, mark: str) -> dict:
-        logged = {k: v for k, v in vars(self.history).items() if k not in ("critic", "generator")}
+        logged = {k: v for k, v in vars(self.history).items() if k not in ("critic", "generator", "budget")}
         return {
             "fingerprint": mark,
             "step": self.step,
@@ -248,7 +250,7 @@ def train(
                 run.history.scores.setdefault(name, []).append(float(score(samples)))
         return critic_step | generator_step
 
-    return _loop(_Run(config), step, resume)
+    return _loop(_Run(config, adversarial_budget(config)), step, resume)
 
 
 def train_critic(
@@ -269,7 +271,7 @@ def train_critic(
         real = run.draw(config.batch_size, run.rng)
         return _critic_step(run, real, fake(config.batch_size, run.rng))
 
-    return _loop(_Run(config), step, resume)
+    return _loop(_Run(config, critic_budget(config)), step, resume)
 
 
 def train_many(
