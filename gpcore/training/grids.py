@@ -7,6 +7,7 @@ layers, dropout) is trained one run after another, with the same result.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import hashlib
@@ -18,6 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..scaling import make_scaler
 from .loop import check_seeds, fingerprint, resolve_device, run_seeds
@@ -31,6 +33,18 @@ _EVALUATED_AT_ONCE = 16  # rows: the activations of all held-out samples are man
 
 class NotAlikeError(Exception):
     """These runs cannot be trained at once."""
+
+
+@contextlib.contextmanager
+def _attention_that_vmap_knows():
+    """Attention as the operations that it consists of, and not as one that ``vmap`` cannot take apart."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 class Rows:
@@ -48,9 +62,8 @@ class Rows:
             torch.tensor([getattr(config, name) for config in configs], dtype=torch.float64, device=self.device)
             for name in ROW_SETTINGS
         )
-        of_seed = {seed: new_history(dataclasses.replace(self.config, seed=seed), self.device) for seed in self.seeds}
-        self.histories = [copy.deepcopy(of_seed[config.seed]) for config in configs]
-        self.alive, self.base = list(self.histories), of_seed[self.seeds[0]].model
+        self.histories = [new_history(config, self.device) for config in configs]
+        self.alive, self.base = list(self.histories), copy.deepcopy(self.histories[0].model)
         self.names = [name for name, parameter in self.base.named_parameters() if parameter.requires_grad]
         self.scalers = None  # of the scalings that no operation on all rows does
         if self.config.scaling not in SCALINGS:
@@ -99,6 +112,7 @@ class Rows:
             # A slow stand-in for an operation that vmap does not know is slower than one run after another.
             warnings.filterwarnings("error", message=".*performance drop")
             losses = self.gradients(batches)
+            self.evaluate(*batches[0])
         self.fixed = before
         for seed, (x, y) in enumerate(batches):
             row = self.seed_rows.tolist().index(seed)
@@ -108,7 +122,8 @@ class Rows:
 
     def gradients(self, batches: list[Batch]) -> Tensor:
         x, y = (torch.stack(parts)[self.seed_rows] for parts in zip(*batches, strict=True))
-        losses = vmap(self._loss)(self.leaves, self.fixed, x, y)
+        with _attention_that_vmap_knows():
+            losses = vmap(self._loss)(self.leaves, self.fixed, x, y)
         gradients = torch.autograd.grad(losses.sum(), list(self.leaves.values()))
         self.gradient = torch.cat([g.reshape(len(losses), -1) for g in gradients], dim=1)
         return losses.detach()
@@ -138,7 +153,7 @@ class Rows:
             return self.config.loss(output, y).reshape(()), x.new_zeros(()) if wrong is None else wrong.mean()
 
         self.base.eval()
-        with torch.no_grad():
+        with torch.no_grad(), _attention_that_vmap_knows():
             loss, error = vmap(judge, chunk_size=_EVALUATED_AT_ONCE)(self.leaves, self.fixed)
         self.base.train()
         return loss, None if y.is_floating_point() else error
