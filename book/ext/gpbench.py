@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 import json
 
-from gpbook import ROOT, directive, table
+from gpbook import ROOT, directive
 
 from gpcore.page import figures, plots
-from gpcore.page.evidence import short
+from gpcore.page.tables import html_table, short
 
 RECORDS = ROOT / "book" / "benchmarks"
 
@@ -62,7 +62,7 @@ def benchmark() -> str:
         said = f"Measured on {record['date']} on {record['device']}, torch {record['torch']}"
         said += f", gpcore {record['source_hash']}."
         head = ["what", "way", "against", "ratio", "quartiles", "ms", "goal"]
-        body = table(head, [cells(row) for row in record["rows"]], f"Benchmark on {record['device']}")
+        body = html_table(head, [cells(row) for row in record["rows"]], f"Benchmark on {record['device']}")
         parts.append(f"<p>{html.escape(said)}</p>{picture(record)}{body}")
     if not (RECORDS / "cuda.json").exists():
         parts.append("<p>No GPU has been measured: <code>make bench ARGS='--device cuda'</code> would.</p>")

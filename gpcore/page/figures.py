@@ -177,12 +177,30 @@ class Output:
         return self.bundle["text/plain"]
 
 
+def say(ax, text: str) -> None:
+    """Keep what was drawn on an Axes, in words, for the alternative text that :func:`show` puts together."""
+    ax.figure.__dict__.setdefault("gp_said", []).append((ax, text))
+
+
+def _said(fig: Figure) -> str:
+    """What was drawn, panel by panel; a panel is called by its title or else by its vertical axis."""
+    panels: dict = {}
+    for ax, text in fig.__dict__.get("gp_said", []):
+        panels.setdefault(ax, []).append(text)
+    names = {ax: re.sub(r"[$\\{}]", "", ax.get_title() or ax.get_ylabel()) for ax in panels}
+    return " ".join(f"{names[ax]}: {'; '.join(texts)}.".lstrip(": ") for ax, texts in panels.items())
+
+
 def show(fig: Figure, alt: str, caption: str = "") -> None:
     """Display a figure in a notebook as inline SVG, and close it.
 
+    The alternative text is ``alt`` and what the plotting calls say of what they drew: where each curve starts, ends and
+    how far its runs are apart. A figure with bands says in its caption what line and band are.
+
     Args:
         fig: a matplotlib figure, best made by :func:`figure`.
-        alt: what the figure shows, in at least 20 characters; it is also the output's plain text.
+        alt: a sentence of at least 20 characters on what the figure shows, without measured numbers; it is also the
+            output's plain text.
         caption: plain text put under the figure.
 
     Raises:
@@ -190,4 +208,8 @@ def show(fig: Figure, alt: str, caption: str = "") -> None:
     """
     from IPython.display import display
 
-    display(Output(f"Figure: {check_alt(alt)}", figure_html(to_svg(fig, alt), caption)))
+    alt = check_alt(alt)
+    seeds = fig.__dict__.get("gp_seeds", 1)
+    bands = f"Line: median; band: range over {seeds} seeds." if seeds > 1 else ""
+    caption = " ".join(filter(None, [caption.strip(), bands]))
+    display(Output(f"Figure: {alt}", figure_html(to_svg(fig, f"{alt} {_said(fig)}".strip()), caption)))
