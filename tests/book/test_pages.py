@@ -190,7 +190,7 @@ def test_links_inside_the_book_lead_somewhere(site):
             assert (folder / target).exists(), f"{name} links to {target}"
 
 
-def test_every_chapter_opens_in_colab_and_shows_its_full_run(site, served, browser):
+def test_every_chapter_opens_in_colab_and_shows_its_longer_run(site, served, browser):
     url = repository.address().removeprefix("https://github.com")
     chapters = [p for p in pages(site) if p.startswith("notebooks/")]
     assert len(chapters) >= 5
@@ -199,7 +199,7 @@ def test_every_chapter_opens_in_colab_and_shows_its_full_run(site, served, brows
             page = visit.open(name)
             colab = f"https://colab.research.google.com/github{url}/blob/main/{name.replace('.html', '.ipynb')}"
             assert page.locator(f'a[href="{colab}"]').count() == 1, name
-            assert page.locator("#full-run .gp-run").count() == 1
+            assert page.locator("#long-run .gp-run").count() == 1
             assert page.locator(".gp-strip").count() == 1
 
 
@@ -228,16 +228,25 @@ def test_figures_and_answers_are_there_without_javascript(site, served, browser)
         assert page.locator("details.gp-answer").first.get_attribute("open") is not None
 
 
+def chapter_of(claim: dict) -> str:
+    from gpcore.page import evidence
+
+    return chapters.find(evidence.load_claims()[claim["id"]]["chapter"]).stem
+
+
 def test_the_ledger_holds_every_claim_and_every_verdict(site):
-    from gpcore import evidence
+    from gpcore.page import evidence
 
     text = (site / "book" / "ledger.html").read_text(encoding="utf-8")
     found = [c for record in evidence.load_evidence(Path("book/evidence").resolve()).values() for c in record["claims"]]
     assert len(found) >= 13
     for claim in evidence.load_claims():
         assert evidence.load_claims()[claim]["claim"].replace("'", "&#x27;") in text
-    for word in evidence.WORDS:
-        assert text.count(f'gp-{word.replace(" ", "-")}">{word}<') == sum(c["word"] == word for c in found)
+    for claim in found:
+        assert f'html#verdict-{claim["id"]}"' in text, "the ledger links to the box"
+        box = (site / f"notebooks/{chapter_of(claim)}.html").read_text(encoding="utf-8")
+        assert f'id="verdict-{claim["id"]}"' in box and html.escape(claim["criterion"]) in text + box
+        assert f">{claim['word']}<" in text
 
 
 # --- what a reader of every page is told
@@ -270,8 +279,8 @@ def test_chapters_show_their_numbers(site):
     for path in found:
         number = int(chapters.number(path))
         text = (site / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
-        assert re.search(rf"<title>{number}\. \w", text) and f'<p class="gp-strip">Chapter {number}. ' in text
-        assert re.search(r'class="page-toc.*href="#full-run">Full run</a>', text, flags=re.DOTALL), path.stem
+        assert re.search(rf"<title>{number}\. \w", text) and '<p class="gp-strip">' in text
+        assert re.search(r'class="page-toc.*href="#long-run">At ten times the steps</a>', text, flags=re.DOTALL), path.stem
 
 
 def test_the_reference_speaks_of_gpcore_in_its_own_words(site):
@@ -291,7 +300,7 @@ def test_every_paper_has_its_capitals_and_a_link(site):
 
 
 def test_readers_are_given_words_for_identifiers(site):
-    from gpcore import evidence
+    from gpcore.page import evidence
 
     for path in chapters.all_chapters():
         text = (site / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
