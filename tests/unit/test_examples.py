@@ -1,4 +1,7 @@
-"""Every public function and class shows one short example in its docstring, and each is run here."""
+"""Every public function and class shows one short example in its docstring, and each is run here.
+
+Those that read a data set from disk or from the web are skipped: tests/unit/test_data.py runs them where it is there.
+"""
 
 import doctest
 import pkgutil
