@@ -102,6 +102,11 @@ def drawn(page) -> None:
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+# Code and printed text that is wider than the box that it stands in.
+CUT = """[...document.querySelectorAll('article pre')].filter(e => e.clientWidth && e.scrollWidth > e.clientWidth + 1)
+    .map(e => e.textContent.slice(0, 80))"""
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_pages_fit_ask_for_nothing_and_complain_of_nothing(site, served, browser, size, theme):
@@ -116,6 +121,7 @@ def test_pages_fit_ask_for_nothing_and_complain_of_nothing(site, served, browser
             assert set(cards) <= {"rgba(0, 0, 0, 0)"}, f"{name}: figures stand on paper of another colour"
             scroll = page.evaluate("document.scrollingElement.scrollWidth")
             assert scroll <= visit.width, f"{name} is {scroll} px wide on a screen of {visit.width}"
+            assert page.evaluate(CUT) == [], f"{name}: code or output is cut at its box"
             assert visit.complaints == [], f"{name}: {visit.complaints}"
             assert visit.outside == [], f"{name} asked for {visit.outside}"
 
@@ -135,6 +141,7 @@ FORMULAS = """() => [...document.querySelectorAll('article div.math')].map(box =
     const glyphs = [...box.querySelectorAll('mjx-c')].map(e => e.getBoundingClientRect());
     const holder = box.querySelector('mjx-container');
     return {box: box.getBoundingClientRect().left, end: box.getBoundingClientRect().right,
+            numbers: box.querySelectorAll('.eqno').length + box.querySelectorAll('mjx-labels mjx-mtd').length,
             first: Math.min(...glyphs.map(r => r.left)), last: Math.max(...glyphs.map(r => r.right)),
             reach: Math.max(holder.scrollWidth - holder.clientWidth, box.scrollWidth - box.clientWidth)}
 })"""
@@ -149,6 +156,7 @@ def test_formulas_are_read_from_their_beginning(site, served, browser, size):
             page.wait_for_selector("mjx-container", timeout=20_000)
             until(page, "document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
             for formula in page.evaluate(FORMULAS):
+                assert formula["numbers"] <= 1, f"{name}: a formula has {formula['numbers']} numbers"
                 assert formula["first"] >= formula["box"] - 1, f"{name}: the beginning lies outside: {formula}"
                 # What lies beyond the right edge can be scrolled to.
                 hidden = formula["last"] - formula["end"]
