@@ -33,6 +33,8 @@ from .losses import (
 )
 from .metrics import frechet_distance, mode_coverage, norm_statistics, wasserstein_distance
 from .page import evidence, runs
+from .page.study import Study
+from .page.tables import table
 from .penalties import dragan_penalty, gradient_norms, gradient_penalty, interpolate, r1_penalty, r2_penalty
 from .per_sample import per_sample_clip
 from .scaling import (
