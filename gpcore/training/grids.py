@@ -249,7 +249,8 @@ def train_grid(
     Args:
         config: see :class:`gpcore.SupervisedConfig`; what ``settings`` names, and the seed, is not used.
         seeds: at least one, each once.
-        resume: as for :func:`gpcore.train_supervised_many`; the file's name gets the settings that are not trained at once.
+        resume: as for :func:`gpcore.train_supervised_many`; the file's name gets the settings that are not trained at
+            once.
         settings: values of one or more fields of the configuration, as ``lr=[0.1, 1.0], threshold=[0.5, 5.0]``.
 
     Returns:
@@ -257,7 +258,8 @@ def train_grid(
         there is one setting.
 
     Raises:
-        ValueError: no setting, one that is no field, no values or one twice; as for :func:`gpcore.train_supervised_many`.
+        ValueError: no setting, one that is no field, no values or one twice; as for
+            :func:`gpcore.train_supervised_many`.
 
     Example:
         >>> import gpcore as gp
