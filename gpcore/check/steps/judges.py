@@ -137,7 +137,8 @@ def judge_calls(subject: StepSubject, operation: Operation, undecided: list[str]
     once, twice = (subject.run([0.1 * DIRECTION], times=n) for n in (1, 2))
     if twice.error is not None:
         why = f"{type(twice.error).__name__}: {twice.error}"
-        hint = ". Call scaler.update() after every scaler.step()" if "update()" in why else ""
+        scales = any(word in why for word in ("update()", "unscale_()", "step()"))
+        hint = ". Call scaler.update() after every scaler.step()" if scales else ""
         undecided.append(f"what a second call does: it raised {why}{hint}")
         operation.sound = False
         return
@@ -152,7 +153,7 @@ def judge_calls(subject: StepSubject, operation: Operation, undecided: list[str]
     after = f"after {calls} calls with gradients of norm about 0.1, one of norm 10"
     kept = float(late.applied.norm())
     if kept == 0:
-        undecided.append(f"whether steps are left out on purpose: it has a memory of earlier calls; {after} led to none")
+        undecided.append(f"whether steps are left out on purpose: it remembers earlier calls, and {after} led to none")
         family = "a step that is left out where the norm is far above earlier ones"
     elif not close(late.applied, kept * DIRECTION):
         undecided.append(f"what it keeps between calls: {after} was applied in another direction")

@@ -156,18 +156,17 @@ class StepSubject:
         parameters = [p for network in networks for p in network.parameters()]
         scaler = torch.amp.GradScaler("cpu", init_scale=scale) if self.style.scaler else None
         error = result = None
-        with at_scale(self.held, scale):
+        with at_scale(self.held, scale), own_random(seed):
             for wanted in (*([g] * self.copies for g in earlier), *[gradients] * times):
                 before = flat(parameters)
                 for optimizer in optimizers:
                     optimizer.clear()
                 for batches in self._calls(wanted):
                     arguments, named = self.style.arguments(networks, optimizers, loss_fn, batches, max_norm, scaler)
-                    with own_random(seed):
-                        try:
-                            result = self.function(*arguments, **named)
-                        except Exception as raised:
-                            error = raised
+                    try:
+                        result = self.function(*arguments, **named)
+                    except Exception as raised:
+                        error = raised
                 if error:
                     break
         if self.memory:
