@@ -104,7 +104,7 @@ class Cut:
         limit_of: ``(what was made of a long gradient, this gradient) -> limit``.
         question: what the report asks about it, or "".
         sound: False where it is known not to be what ``max_norm`` promises.
-        kind: "norm", or "value" where elements are cut.
+        bends: what is done to elements one by one, with ``{limit}``, or "".
     """
 
     family: str
@@ -112,7 +112,12 @@ class Cut:
     limit_of: Callable[[Tensor, Tensor], float]
     question: str = ""
     sound: bool = True
-    kind: str = "norm"
+    bends: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Of what the limit is one."""
+        return "value" if "{limit" in self.bends else "norm"
 
 
 def _all(g: Tensor, _: Tensor) -> float:
@@ -124,7 +129,9 @@ def _largest(g: Tensor, _: Tensor) -> float:
 
 
 NORM = Cut("norm clipping", _by_norm, _all)
-VALUE = Cut("value clipping", _by_value, _largest, kind="value")
+VALUE = Cut(
+    "value clipping", _by_value, _largest, bends="every element was cut to [-{limit:.4g}, {limit:.4g}]"
+)
 CUTS = (
     NORM,
     VALUE,
@@ -186,7 +193,7 @@ def value_then_norm(value: float) -> Cut:
         "value clipping, then norm clipping",
         lambda g, limit: _by_norm(g.clamp(-value, value), limit),
         _all,
-        f"whether both cuts are meant: elements beyond {value:.4g}, then the norm",
+        bends=f"elements beyond {value:.4g} were cut, then the norm",
     )
 
 
@@ -195,8 +202,7 @@ def norm_then_value(limit: float) -> Cut:
         "norm clipping, then value clipping",
         lambda g, value: _by_norm(g, limit).clamp(-value, value),
         _largest,
-        f"whether both cuts are meant: the norm to {limit:.4g}, then the elements",
-        kind="value",
+        bends=f"the norm was cut to {limit:.4g}, then every element to {{limit:.4g}}",
     )
 
 

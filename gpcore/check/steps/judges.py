@@ -139,11 +139,13 @@ def judge_calls(subject: StepSubject, operation: Operation, undecided: list[str]
         why = f"{type(twice.error).__name__}: {twice.error}"
         scales = any(word in why for word in ("update()", "unscale_()", "step()"))
         hint = ". Call scaler.update() after every scaler.step()" if scales else ""
-        undecided.append(f"what a second call does: it raised {why}{hint}")
+        undecided.append(f"what a second call does: it raised {why.rstrip('.')}{hint}")
         operation.sound = False
         return
     if once.applied.norm() > 0 and close(twice.applied, 2 * once.applied):
         undecided.append("who clears the gradients: it does not, so that a second call adds to the first one's")
+        return
+    if operation.law is None and not operation.whole:  # weights that earlier calls moved may matter too
         return
     calls = max(_EARLIER // subject.copies, 10)
     earlier = [0.1 * (1 + 0.1 * math.sin(i)) * DIRECTION for i in range(calls)]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..mends import finding
 from ..report import Finding
-from .cuts import CUTS, VALUE, Cut, Law, Operation, norm_then_value, to_norm, value_then_norm
+from .cuts import CUTS, Cut, Law, Operation, norm_then_value, to_norm, value_then_norm
 from .relative import relative_operation
 from .run import DIRECTION, NAMES, ROWS, SIZES, Step, StepSubject
 from .short import close, linear, near
@@ -214,16 +214,15 @@ def judge_operation(subject: StepSubject, undecided: list[str]) -> Operation:
     if length == _LONG[0]:
         _judge_skipping(subject, undecided)
     operation = _judge_limit(subject, slope, cut, limit, length, undecided)
-    bends = "value clipping" in cut.family
-    operation.findings = parts + [_by_value(cut, limit, applied)] * bends + operation.findings
+    bends = [_by_value(cut, limit, applied)] if cut.bends else []
+    operation.findings = parts + bends + operation.findings
     return operation
 
 
 def _by_value(cut: Cut, limit: float, applied: Tensor) -> Finding:
     cosine = torch.cosine_similarity(applied, DIRECTION, 0)
-    how = f"every element was cut to [-{limit:.4g}, {limit:.4g}]" if cut.apply is VALUE.apply else cut.family
-    said = f"{how}: the norm is {applied.norm():.4g}, and the cosine with the gradient {cosine:.3f}"
-    return finding("clip-by-value", said)
+    said = f"{cut.bends.format(limit=limit)}: the norm is {applied.norm():.4g}, and the cosine with the gradient"
+    return finding("clip-by-value", f"{said} {cosine:.3f}")
 
 
 def _judge_skipping(subject: StepSubject, undecided: list[str]) -> None:

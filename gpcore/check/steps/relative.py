@@ -22,7 +22,7 @@ def relative_operation(subject: StepSubject, undecided: list[str]) -> Operation 
         ratios = [float(a.norm() / w.norm()) for a, _, w in pieces]
         along = all(torch.cosine_similarity(a, g, 0) > 0.999 for a, g, _ in pieces)
         if along and all(near(r, ratios[0]) for r in ratios):
-            short = subject.run([1e-6 * DIRECTION], weights=True).applied
+            short = subject.run([1e-5 * DIRECTION], weights=True).applied
             always = close(short, longer)
             name = "layer-wise scaling, as in LARS and LAMB" if always else "adaptive clipping, as in NFNets"
             undecided.append(
