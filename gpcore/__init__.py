@@ -34,6 +34,8 @@ from .losses import (
 )
 from .metrics import frechet_distance, mode_coverage, norm_statistics, wasserstein_distance
 from .page import evidence, runs
+from .page.study import Study
+from .page.tables import table
 from .penalties import dragan_penalty, gradient_norms, gradient_penalty, interpolate, r1_penalty, r2_penalty
 from .per_sample import per_sample_clip
 from .scaling import clip_norm_, clip_value_, make_scaler, normalize_norm_, total_norm
@@ -43,7 +45,7 @@ from .sweep.critic_step import CriticStep, penalized_backward_, supports
 from .thresholds import AutoClip, ZClip
 from .training import checkpoint, replicas
 from .training.adversarial import train, train_critic, train_many
-from .training.config import Config, History, build_networks, stack
+from .training.config import Budget, Config, History, build_networks, final, median_run, stack
 from .training.loop import TrainingDiverged
 from .training.supervised import SequenceConfig, SequenceHistory, train_sequence, train_sequence_many
 
