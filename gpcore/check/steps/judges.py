@@ -54,8 +54,8 @@ def judge_accumulation(subject: StepSubject, operation: Operation, undecided: li
         if close(count * step.applied, guess(total)):
             undecided.append(
                 f"whether the division comes too late on purpose: the sum over {count} micro-batches was scaled and "
-                f"then divided by {count}, so that the norm {step.applied.norm():.4g} was applied: max_norm / {count} "
-                "is the threshold"
+                f"then divided by {count}, so that the norm {step.applied.norm():.4g} was applied: the threshold falls "
+                "with their number"
             )
             return []
     undecided.append(_neither(count, step.applied))

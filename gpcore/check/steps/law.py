@@ -168,7 +168,7 @@ def _judge_limit(subject: StepSubject, slope: float, cut: Cut, limit: float, len
         own = "" if near(limit, 1) else f": it clips by {cut.kind} at {limit:.4g}, a number of its own"
         undecided.append(f"whether it heeds max_norm: 0.5 and 1 gave the same step{own}")
         return Operation(cut.family, Law(cut.apply, limit, slope), sound=cut.sound)
-    differs = not near(limit, 1) and not subject.moves_by_itself
+    differs = not near(limit, 1) and not near(applied.norm(), 1) and not subject.moves_by_itself
     if differs and cut.sound:
         undecided.append(f"how it scales: {made}")
     return Operation(cut.family, law, sound=cut.sound and not differs)
