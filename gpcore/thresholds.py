@@ -54,7 +54,7 @@ class AutoClip:
             training, and the history does not grow; None, as in the paper, for all.
 
     Calling it on parameters clips them and returns the norm before scaling. Errors as
-    :func:`gpcore.scaling.clip_norm_`.
+    :func:`gpcore.clip_norm_`.
 
     Source: Seetharaman et al. 2020, Algorithm 1; the window is not in the paper.
 
@@ -121,7 +121,7 @@ class ZClip:
             this cut. None for none.
 
     Calling it on parameters clips them and returns the norm before scaling. Errors as
-    :func:`gpcore.scaling.clip_norm_`.
+    :func:`gpcore.clip_norm_`.
 
     Source: Kumar et al. 2025 (arXiv 2504.02507), section 3, reciprocal clipping; the fixed maximum is in their code.
 

@@ -83,21 +83,36 @@ def check_scaling(my_step: Callable) -> Report:
     Args:
         my_step: ``my_step(model, optimizer, loss_fn, batches, max_norm)`` does one optimiser step: it accumulates the
             gradients of the micro-batches in the list ``batches``, scales them to a norm of at most ``max_norm`` and
-            steps. A micro-batch is ``(x, y)``, or x alone where that fails; ``loss_fn`` takes ``(output, y)``,
-            ``(output)`` or ``(model, batch)``. Where it has an argument called ``scaler``, it is given a
-            ``torch.amp.GradScaler`` for the CPU; one that it holds as a global, in a closure or as an attribute is
-            given other loss scales for the time of the check. If it returns the gradient's norm, alone or among other
-            numbers, that is checked too. Where it moves the parameters without the optimiser, along the gradient, this
-            is judged as plain gradient descent.
+            steps. A micro-batch is ``(x, y)``, and where that fails x alone, a longer tuple or a dictionary with the
+            keys that the step asks for; ``loss_fn`` takes ``(output, y)``, ``(output)`` or ``(model, batch)``.
+            Arguments in another order, and two networks with an optimiser each, are known by their names. An argument
+            whose name has ``scaler`` in it and that has no value is given a ``torch.amp.GradScaler`` for the CPU; one
+            that the step holds as a global, in a closure, as a default or as an attribute is given other loss scales
+            for the time of the check. If it returns the gradient's norm, alone or among other numbers, that is checked
+            too. Where it moves the parameters without the optimiser, along the gradient, this is judged as plain
+            gradient descent. Where it counts micro-batches over calls, or its threshold follows earlier norms, it is
+            called as often as that takes; what it holds is put back afterwards: counters, lists, tensors, generators.
 
     Returns:
-        The report; ``report.ok`` is False where there is a fault, and where the step could not be judged at all.
+        The report; ``report.ok`` is False where there is a fault, where the step could not be judged, and where it does
+        what is known not to be norm clipping at ``max_norm`` although no finding has a name for it.
 
     Raises:
         TypeError: ``my_step`` is not a function.
         ValueError: it raised on the simplest batch.
 
     Source: norm clipping as Pascanu, Mikolov and Bengio 2013, Algorithm 1.
+
+    Example:
+        >>> import torch, gpcore as gp
+        >>> def my_step(model, optimizer, loss_fn, batches, max_norm):
+        ...     optimizer.zero_grad()
+        ...     for x, y in batches:
+        ...         loss_fn(model(x), y).backward()
+        ...         gp.clip_norm_(model.parameters(), max_norm)  # indented too far
+        ...     optimizer.step()
+        >>> gp.check_scaling(my_step).faults
+        ('clip-per-micro-batch',)
     """
     if not callable(my_step):
         raise TypeError(f"my_step must be a function, got {type(my_step).__name__}")

@@ -58,7 +58,7 @@ class Style:
     """One way to call a step.
 
     ``roles``: (argument's name, what it is), or () for the five in order; ``kind`` of a micro-batch: "tuple" of
-    ``width`` entries, "inputs" alone, or "mapping" with these ``keys``.
+    ``width`` entries, "inputs" alone, or "mapping" with these ``keys``; ``pairs``: which of the five are pairs.
     """
 
     roles: tuple[tuple[str, str], ...] = ()
@@ -66,12 +66,11 @@ class Style:
     kind: str = "tuple"
     width: int = 2
     keys: tuple[str, ...] = ("x", "y")
+    pairs: tuple[str, ...] = ()
 
-    @property
-    def networks(self) -> int:
-        """1, or 2 where the step takes two networks with an optimiser each."""
-        kinds = [role for _, role in self.roles]
-        return 2 if kinds.count("network") == kinds.count("optimizer") == 2 else 1
+    def count(self, role: str) -> int:
+        """How many networks or optimisers the step takes, 1 or 2."""
+        return 2 if role in self.pairs or [r for _, r in self.roles].count(role) == 2 else 1
 
     def batch(self, x: Tensor) -> Any:
         y = x.new_zeros(len(x))
@@ -86,7 +85,8 @@ class Style:
     ) -> tuple[list, dict[str, Any]]:
         extra = {self.scaler: scaler} if self.scaler else {}
         if not self.roles:
-            return [networks[0], optimizers[0], loss_fn, Batches(batches), max_norm], extra
+            first = [tuple(found) if len(found) == 2 else found[0] for found in (networks, optimizers)]
+            return [*first, loss_fn, Batches(batches), max_norm], extra
         values = {"loss_fn": loss_fn, "batches": Batches(batches), "max_norm": max_norm, "scheduler": _Scheduler()}
         values |= {"device": torch.device("cpu"), "count": len(batches), "number": 0}
         several = {"network": iter(networks * 2), "optimizer": iter(optimizers * 2)}
@@ -113,7 +113,7 @@ def styles(function: Callable) -> list[Style]:
         found.append(Style(roles, scaler))
     by_name = tuple((p.name, _role(p.name)) for p in needed)
     kinds = [role for _, role in by_name]
-    if {"network", "optimizer"} <= set(kinds) and kinds.count("network") <= 2:
+    if {"network", "optimizer"} <= set(kinds) and max(kinds.count("network"), kinds.count("optimizer")) <= 2:
         found.append(Style(by_name, scaler))
     return found or [Style((), scaler)]
 
@@ -129,6 +129,8 @@ def _changed(style: Style, error: Exception) -> Style | None:
         return replace(style, keys=(*style.keys, error.args[0]))
     if missing := re.match(r"'Batch' object has no attribute '(\w+)'", text):
         return replace(style, keys=(*style.keys, missing[1]))
+    if (single := re.match(r"cannot unpack non-iterable (Network|Recorder) object", text)) and not style.roles:
+        return replace(style, pairs=(*style.pairs, "network" if single[1] == "Network" else "optimizer"))
     if (expected := re.match(r"not enough values to unpack \(expected (\d+), got 2\)", text)) and style.kind == "tuple":
         return replace(style, width=int(expected[1]))
     return None

@@ -52,8 +52,8 @@ class Network(nn.Module):
 class Recorder(torch.optim.SGD):
     """Plain gradient descent, which keeps the gradients of every step."""
 
-    def __init__(self, network: Network):
-        self.all = list(network.parameters())
+    def __init__(self, parameters: list[Tensor]):
+        self.all = parameters
         groups = [self.all[: _GROUPS[0]], self.all[_GROUPS[0] :]]
         super().__init__([{"params": group} for group in groups if group], lr=RATE)
         self.clear()
@@ -147,13 +147,14 @@ class StepSubject:
     def _run(
         self, gradients, max_norm, *, scale=1.0, poison=0.0, times=1, earlier=(), weights=False, seed=0
     ) -> Step:
-        members = [range(3)] if self.style.networks == 1 else [range(2), range(2, 3)]
+        members = [range(3)] if self.style.count("network") == 1 else [range(2), range(2, 3)]
         networks = [Network(part, WEIGHTS * weights) for part in members]
-        optimizers = [Recorder(network) for network in networks]
+        parameters = [p for network in networks for p in network.parameters()]
+        parts = [parameters] if self.style.count("optimizer") == 1 else [parameters[:2], parameters[2:]]
+        optimizers = [Recorder(part) for part in parts]
         if poison:
             networks[0].first.register_hook(lambda g: g + torch.tensor([0.0, poison]))
         gradients = gradients * self.copies if len(gradients) == 1 else gradients
-        parameters = [p for network in networks for p in network.parameters()]
         scaler = torch.amp.GradScaler("cpu", init_scale=scale) if self.style.scaler else None
         error = result = None
         with at_scale(self.held, scale), own_random(seed):

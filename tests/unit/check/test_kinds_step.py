@@ -497,6 +497,19 @@ def test_two_networks_and_two_optimisers():
             clip(network, max_norm)
             optimizer.step()
 
+    def pairs(model, optimizer, loss_fn, batches, max_norm):
+        (generator, critic), (opt_g, opt_c) = model, optimizer
+        together(generator, critic, opt_g, opt_c, loss_fn, batches, max_norm)
+
+    def one_network(model, body_optimizer, head_optimizer, loss_fn, batches, max_norm):
+        accumulate(model, body_optimizer, loss_fn, batches)
+        clip(model, max_norm)
+        body_optimizer.step(), head_optimizer.step(), head_optimizer.zero_grad()
+
+    def two_optimisers(model, optimizer, loss_fn, batches, max_norm):
+        body, head = optimizer
+        one_network(model, body, head, loss_fn, batches, max_norm)
+
     def one_left_out(generator, critic, opt_g, opt_c, loss_fn, batches, max_norm):
         accumulate(generator, opt_g, loss_fn, batches)
         accumulate(critic, opt_c, loss_fn, batches)
@@ -511,8 +524,14 @@ def test_two_networks_and_two_optimisers():
         for optimizer in optimizers:
             optimizer.step()
 
-    assert check_scaling(together).family == check_scaling(made_inside).family == "norm clipping"
-    assert check_scaling(together).ok and check_scaling(made_inside).ok
+    def one_optimiser(encoder, decoder, optimizer, loss_fn, batches, max_norm):
+        accumulate(lambda x: encoder(x) + decoder(x), optimizer, loss_fn, batches)
+        clip_grad_norm_([*encoder.parameters(), *decoder.parameters()], max_norm, error_if_nonfinite=True)
+        optimizer.step()
+
+    for step in (together, made_inside, pairs, one_network, two_optimisers, one_optimiser):
+        report = check_scaling(step)
+        assert report.ok and report.family == "norm clipping" and not report.undecided, str(report)
     report = check_scaling(apart)
     assert report.ok and report.family == "clipping of parameter groups, each by itself", str(report)
     assert check_scaling(one_left_out).faults == ("never-scales",)
