@@ -150,6 +150,7 @@ def test_sparse_gradients_are_scaled_as_dense_ones(name, tokens):
     torch.testing.assert_close(sparse.grad.to_dense(), dense.grad)
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state")
 def test_sparse_gradients_without_units_are_refused():
     with pytest.raises(TypeError, match="sparse"):
         gp.adaptive_clip_([embedding([1])])

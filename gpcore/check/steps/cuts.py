@@ -176,8 +176,8 @@ CUTS = (
     ],
     Cut(
         *("clipping by the sum of the parameters' norms", _by_sum_of_norms, lambda a, _: float(_norms(a).sum())),
-        "whether the sum of the parameters' norms is meant, which grows with their number: the norm of the gradient is "
-        "the root of the sum of squares",
+        "whether the sum of the parameters' norms is meant, or their mean: the norm of the gradient is the root of the "
+        "sum of squares",
         sound=False,
     ),
     Cut(

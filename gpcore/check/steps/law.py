@@ -58,6 +58,9 @@ def _fit(subject: StepSubject, slope: float, length: float, shape) -> tuple[Cut,
     probes = [length * DIRECTION, 30 * about * _FLAT, 0.05 * about * DIRECTION]
     probes += [30 * about * _uneven(0.2, 0.1, 4.0), 10 * about * _uneven(0.01, 4.0, 0.02)]
     answers = [(slope * g, subject.run([g]).applied) for g in probes]
+    longest = subject.run([_LONG[-1] * DIRECTION])
+    if longest.seen or longest.moved.norm() > 0:  # it may be left out
+        answers.append((slope * _LONG[-1] * DIRECTION, longest.applied))
     for around in _shaped(shape):
         for cut in CUTS:
             limit = cut.limit_of(answers[0][1], answers[0][0])
@@ -123,7 +126,7 @@ def _judge_parts(subject: StepSubject, expected: Callable[[Tensor], Tensor]) -> 
     )
     said = (
         f"with max_norm = 1 a gradient of norm 10 was applied with norm {applied.norm():.4g}: of the model's three "
-        f"parameters, {scaled} was scaled and {left}"
+        f"parameters, {scaled} {'was' if whole.count(False) == 1 else 'were'} scaled and {left}"
     )
     if whole == [False, False, True]:
         said += " (these are the optimiser's two groups)"
