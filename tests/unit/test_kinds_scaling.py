@@ -200,11 +200,14 @@ def test_units_of_attention_are_rows_and_of_vectors_the_whole():
     weight.grad = gradient.clone()
     gp.adaptive_clip_([weight], 0.05)
     torch.testing.assert_close(weight.grad, by_units(weight, gradient, 0, 0.05))
-    for shape in ((4,), (4, 1, 1, 1), (1, 4), (1, 1, 4, 1), ()):
-        gain = nn.Parameter(torch.ones(shape))
-        gain.grad = torch.full(shape, 0.3)
+    for shape in ((4,), (4, 1, 1, 1), (1, 4), (1, 1, 4, 1)):
+        gain = nn.Parameter(torch.tensor([1.0, 2.0, 2.0, 0.0]).reshape(shape))  # of norm 3
+        gain.grad = torch.full(shape, 5.0)  # of norm 10
         gp.adaptive_clip_([gain], 0.1)
-        torch.testing.assert_close(gain.grad, torch.full(shape, 0.1))
+        torch.testing.assert_close(gain.grad, torch.full(shape, 0.15))
+    number = parameter(torch.tensor(5.0))
+    gp.adaptive_clip_([number], 0.1, eps=0.2)
+    assert number.grad == pytest.approx(0.02)
 
 
 def test_clipping_by_the_root_mean_square_is_adafactors_formula():

@@ -31,6 +31,16 @@ WEIGHTS = torch.tensor([0.05, 0.6, -0.07, 0.4, 0.1, 0.8, -0.3, 0.5, 0.14, 0.16],
 WEIGHTS = WEIGHTS - (WEIGHTS @ DIRECTION) * DIRECTION
 
 
+class Output(dict):
+    """What models of Hugging Face return where they are given the labels: ``loss`` and ``logits``."""
+
+    def __getattr__(self, name: str) -> Tensor:
+        return self[name]
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return [*self.values()][key] if isinstance(key, int) else super().__getitem__(key)
+
+
 class Network(nn.Module):
     """``<w, x>`` over its part of x: the gradient of the mean output is the mean of x, whatever the parameters are."""
 
@@ -46,7 +56,8 @@ class Network(nn.Module):
         given = [v for v in (*inputs, *named.values()) if isinstance(v, Tensor) and v.shape[-1:] == (sum(SIZES),)]
         if not given:
             raise TypeError(f"the model was called without an input of shape (N, {sum(SIZES)})")
-        return given[0][..., self.part] @ torch.cat([p.flatten() for p in self.parameters()])
+        scores = given[0][..., self.part] @ torch.cat([p.flatten() for p in self.parameters()])
+        return Output(loss=loss_fn(scores), logits=scores) if "labels" in named else scores
 
 
 class Recorder(torch.optim.SGD):

@@ -468,6 +468,15 @@ def test_batches_are_offered_in_several_forms():
         clip(model, max_norm)
         optimizer.step()
 
+    def hugging_face(model, optimizer, loss_fn, batches, max_norm):
+        optimizer.zero_grad()
+        for batch in batches:
+            output = model(input_ids=batch["input_ids"], labels=batch["labels"])
+            assert output[0] is output.loss is output["loss"]
+            (output.loss / len(batches)).backward()
+        clip(model, max_norm)
+        optimizer.step()
+
     def triples(model, optimizer, loss_fn, batches, max_norm):
         accumulate(model, optimizer, loss_fn, [(x, y) for x, y, weight in batches])
         clip(model, max_norm)
@@ -478,7 +487,7 @@ def test_batches_are_offered_in_several_forms():
         clip(net, clip_grad)
         opt.step()
 
-    for step in (dictionaries, attributes, triples, another_order):
+    for step in (dictionaries, attributes, hugging_face, triples, another_order):
         report = check_scaling(step)
         assert report.ok and report.family == "norm clipping" and not report.undecided, str(report)
 
