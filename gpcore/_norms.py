@@ -115,22 +115,20 @@ class Gradients:
         if not norm_type > 0:
             raise ValueError(f"norm_type must be positive or float('inf'), got {norm_type!r}")
         self.parameters = with_gradients(parameters)
-        gradients = [p.grad for p in self.parameters]
-        self._kinds = {(g.dtype, g.device, g.layout) for g in gradients}
-        self.norm, self.value = self._measure(gradients, float(norm_type)) if gradients else (torch.zeros(()), 0.0)
+        self._gradients = [p.grad for p in self.parameters]
+        kinds = {(g.dtype, g.device, g.layout) for g in self._gradients}
+        # Whether all are real, dense and of one type and device, as in most networks.
+        self._plain = [(t.is_complex, layout) for t, _, layout in kinds] == [(False, torch.strided)]
+        self.norm, self.value = self._measure(float(norm_type))
 
-    def _plain(self) -> bool:
-        """Whether all are real, dense and of one type and device, as in most networks."""
-        dtype, _, layout = next(iter(self._kinds))
-        return len(self._kinds) == 1 and layout == torch.strided and not dtype.is_complex
-
-    def _measure(self, gradients: list[Tensor], order: float) -> tuple[Tensor, float]:
-        plain = self._plain()
-        tensors = gradients if plain else [summed(g, order) for g in gradients]
-        if not all(map(Tensor.numel, tensors)):
+    def _measure(self, order: float) -> tuple[Tensor, float]:
+        plain = self._plain
+        tensors = self._gradients if plain else [summed(g, order) for g in self._gradients]
+        sizes = list(map(Tensor.numel, tensors))
+        if 0 in sizes:
             tensors = [t for t in tensors if t.numel()]
-            if not tensors:
-                return torch.zeros(()), 0.0
+        if not tensors:
+            return torch.zeros(()), 0.0
         norm = _norm(tensors, order, plain)
         value = float(norm)
         if value >= 1e-15 and math.isfinite(value):
@@ -158,9 +156,9 @@ class Gradients:
 
     def _alike(self) -> Iterable[list[Tensor]]:
         """The gradients as real dense tensors, those of one type and device together."""
-        if self._plain():
-            return [[p.grad for p in self.parameters]]
+        if self._plain:
+            return [self._gradients]
         kinds: dict[tuple, list[Tensor]] = {}
-        for gradient in (dense(p.grad) for p in self.parameters):
+        for gradient in map(dense, self._gradients):
             kinds.setdefault((gradient.device, gradient.dtype), []).append(gradient)
         return kinds.values()
