@@ -1,4 +1,4 @@
-"""Probing a penalty with critics of known gradients, and what lies between the critic's score and the gradient taken."""
+"""Probing a penalty with critics of known gradients; what lies between a score and the gradient that was taken."""
 
 from __future__ import annotations
 

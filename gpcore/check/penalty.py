@@ -12,6 +12,7 @@ from torch import Tensor
 from . import calling
 from .judges.critic import judge_critic
 from .judges.device import judge_device
+from .judges.differences import finite_differences
 from .judges.eps import judge_eps
 from .judges.graph import judge_graph
 from .judges.law import SQUARED, judge_law, judge_lawless
@@ -129,20 +130,28 @@ def check(
         findings.append(finding("global-rng-changed", f"it calls {', '.join(seeds)}: each call draws the same"))
     with calling.named_numbers(my_penalty) as named:
         call = subject.call(slope=0.7, curve=1.3, lines=True)
-    if call.layout is None:
+    differences = finite_differences(subject) if call.layout is None and not call.trace.parameters else None
+    seen, weight = None, None
+    if differences is not None:
+        family, weight = differences
+        notes.append("it takes no gradient: it compares scores at two places close together")
+        findings += judge_graph(subject, None, undecided, notes) + judge_device(my_penalty, subject, undecided)
+    elif call.layout is None:
         said = "its points, norm and law: it does not differentiate the critic that it is given"
         if call.trace.parameters:
-            said = "its points, norm and law: the gradient that it takes is that with respect to the critic's parameters"
+            said = (
+                "its points, norm and law: the gradient that it takes is that with respect to the critic's parameters"
+            )
             said += ", never that with respect to the samples"
         undecided.append(said)
         findings += judge_graph(subject, None, undecided, notes)
-        family, seen, weight = "not a gradient penalty of the critic", None, None
+        family = "not a gradient penalty of the critic"
     else:
         more, family, seen, weight = _judge(my_penalty, subject, call, named, bool(seeds), adapt, undecided, notes)
         findings += more + judge_device(my_penalty, subject, undecided)
         judge_other_shapes(subject, shape, notes)
     findings = point_to_lines(findings, call.trace, my_penalty)
-    known = seen is not None and seen.law is not None and SQUARED not in undecided
+    known = differences is not None or (seen is not None and seen.law is not None and SQUARED not in undecided)
     known = known and not any(said.startswith("why its gradient") for said in undecided)
     ordered = tuple(sorted(findings, key=lambda f: not f.fault))
     return Report(name, family, ordered, tuple(undecided), weight, known, tuple(notes))
@@ -155,7 +164,9 @@ def _said_of_calling(subject: Subject, refused: dict, batch_size: int | None) ->
         said = f"what it does with samples of shape {first}, where it raised {short(why)}"
         undecided.append(f"{said}. It was checked on {subject.size} samples of shape {subject.shape}")
     if subject.every > 1:
-        notes.append("it answers at some calls only (lazily), and does nothing on the others; those that answer were judged")
+        notes.append(
+            "it answers at some calls only (lazily), and does nothing on the others; those that answer were judged"
+        )
     if subject.packed:
         notes.append(f"its critic takes {subject.shape[0]} samples for one (packing), and these together were judged")
     if subject.answer in ("pair", "triple", "list", "dictionary"):
@@ -197,7 +208,9 @@ def _judge(
 def _said_of_probes(seen: Observed, undecided: list[str]) -> None:
     if seen.refused:
         slopes = ", ".join(f"{slope:g}" for slope in seen.refused)
-        undecided.append(f"what it does with critics of slope {slopes}: it raised {short(next(iter(seen.refused.values())))}")
+        undecided.append(
+            f"what it does with critics of slope {slopes}: it raised {short(next(iter(seen.refused.values())))}"
+        )
     if seen.infinite:
         slopes = ", ".join(f"{slope:g}" for slope in seen.infinite)
         value = next(v for v in seen.values if v != v or abs(v) == float("inf"))

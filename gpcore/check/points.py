@@ -143,7 +143,9 @@ def _locate(x: Tensor, call: Call, subject: Subject) -> Points:
     distance = off[off.isfinite()].max().item() if off.isfinite().any() else float("nan")
     text = f"{len(x)} points for {len(real)} pairs, up to {distance:.2g} away from every segment"
     if len(x) == len(real) ** 2:
-        text = f"{len(x)} points for {len(real)} pairs: every real row is mixed with every fake one, for the shape of eps"
+        text = (
+            f"{len(x)} points for {len(real)} pairs: every real row is mixed with every fake one, for the shape of eps"
+        )
         text += " does not fit the samples' and was broadcast"
     return Points("elsewhere", text=text)
 
@@ -184,7 +186,9 @@ def _by_response(x: Tensor, call: Call, subject: Subject) -> Points | None:
 
     near_real, near_fake = about(a, 1) & about(b, 0), about(a, 0) & about(b, 1)
     if (near_real | near_fake).all():
-        return Points("around both" if near_real.any() and near_fake.any() else f"around {'real' if near_real.any() else 'fake'}")
+        return Points(
+            "around both" if near_real.any() and near_fake.any() else f"around {'real' if near_real.any() else 'fake'}"
+        )
     total = a + b
     within = a.std(1, correction=0) if a.shape[1] > 1 else torch.zeros(len(a))
     if about(total, 1).all():

@@ -11,7 +11,9 @@ import torch
 from .probes import BATCHES, SHAPES, CannotCall, Subject
 from .report import short
 
-_UNPACKS = re.compile(r"unpack|indices|not enough values|KeyError|IndexError|no attribute|not subscriptable|iterate|iterable|str")
+_UNPACKS = re.compile(
+    r"unpack|indices|not enough values|KeyError|IndexError|no attribute|not subscriptable|iterate|iterable|str"
+)
 _TYPES = re.compile(r"Float|Double|Half|dtype|float")
 _GRAPH = re.compile(r"require grad|does not have a grad_fn|requires_grad")
 _LONGEST = 100  # calls until a lazy penalty answers
@@ -24,7 +26,12 @@ def _attempts(
     sizes, shapes = (size,) if size else BATCHES, (tuple(shape),) if shape else SHAPES
     plain = [(f, n, s) for f in functions for n in sizes for s in shapes]
     if pack:
-        yield from (Subject(f, (pack, 5), size=n, packed=True, carried=c) for f in functions for n in (6,) for c in (False, True))
+        yield from (
+            Subject(f, (pack, 5), size=n, packed=True, carried=c)
+            for f in functions
+            for n in (6,)
+            for c in (False, True)
+        )
     types = [torch.float64]
     for function, n, s in plain:
         yield from (Subject(function, s, answer=a, size=n) for a in ("column", "flat"))
@@ -34,7 +41,9 @@ def _attempts(
             yield from (Subject(f, s, dtype, a, n) for f, n, s in plain for a in ("column", "flat"))
     if any(_UNPACKS.search(text) for text in told):
         answers = ("pair", "triple", "list", "dictionary")
-        yield from (Subject(f, s, t, a, n, c) for c in (False, True) for a in answers for t in types for f, n, s in plain)
+        yield from (
+            Subject(f, s, t, a, n, c) for c in (False, True) for a in answers for t in types for f, n, s in plain
+        )
     if any(_GRAPH.search(text) for text in told):
         yield from (Subject(f, s, t, a, n, True) for t in types for f, n, s in plain for a in ("column", "flat"))
     if size is None:  # the number that is written in stands in the message
@@ -42,11 +51,19 @@ def _attempts(
         numbers = {int(number) for text in told for number in re.findall(r"(?<![\w.])\d{1,4}(?![\w.])", text)} - known
         for n in sorted(number for number in numbers if number <= 1024)[:8]:
             for c in (False, True):
-                yield from (Subject(f, s, torch.float64, a, n, c, only=True) for f, _, s in plain[: len(shapes)] for a in ("column", "flat"))
+                yield from (
+                    Subject(f, s, torch.float64, a, n, c, only=True)
+                    for f, _, s in plain[: len(shapes)]
+                    for a in ("column", "flat")
+                )
     for k in (2, 3, 4, 8, 10):  # a critic that takes several samples for one
         if size is None or size % k == 0:
             for c in (False, True):
-                yield from (Subject(f, (k, *s), size=size // k if size else 6, packed=True, carried=c) for f in functions for s in shapes[:2])
+                yield from (
+                    Subject(f, (k, *s), size=size // k if size else 6, packed=True, carried=c)
+                    for f in functions
+                    for s in shapes[:2]
+                )
 
 
 def find_subject(
@@ -91,7 +108,12 @@ def _answering(subject: Subject) -> Subject:
 def _of_pairs(subject: Subject) -> Subject:
     """Where ``critic(x)[0]`` takes the first sample's score: the critic answers with a pair, as it was meant."""
     call = subject.call(curve=1.0)
-    if call.layout is None or not call.layout.recorded or len(call.points) < 2 or subject.answer not in ("column", "flat"):
+    if (
+        call.layout is None
+        or not call.layout.recorded
+        or len(call.points) < 2
+        or subject.answer not in ("column", "flat")
+    ):
         return subject
     moved = call.layout.gradients.detach().flatten(1).abs().sum(1) > 0
     for chosen in (0, -1):

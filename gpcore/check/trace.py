@@ -1,4 +1,4 @@
-"""What a penalty function does with its tensors: which gradients it takes, and on which lines of the reader's source."""
+"""What a function does with its tensors: which gradients it takes, and on which lines of the reader's source."""
 
 from __future__ import annotations
 

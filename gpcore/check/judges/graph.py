@@ -55,9 +55,13 @@ def _judge_second_order(call: Call, seen: Observed | None, undecided: list[str],
     if gradients is None:
         said = "it runs backward() itself"
         if missing:
-            said += f" and leaves {_list(left)} in the parameters' .grad, where the slope of its value is {_list(expected)}"
+            said += (
+                f" and leaves {_list(left)} in the parameters' .grad, where the slope of its value is {_list(expected)}"
+            )
             return [finding("no-second-order-graph", said)]
-        notes.append(f"{said} and leaves the penalty's gradient in the parameters' .grad: there is nothing left to add to a loss")
+        notes.append(
+            f"{said} and leaves the penalty's gradient in the parameters' .grad: there is nothing left to add to a loss"
+        )
     elif missing:
         said = f"its gradient in two parameters is {_list(trained)}, the slope of its value {_list(expected)}"
         return [finding("no-second-order-graph", f"{said}: a part of the graph is missing")]

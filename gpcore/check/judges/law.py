@@ -49,8 +49,8 @@ def judge_law(
             found.append(finding("sum-over-batch", "twice the batch gives twice the penalty: it sums over the samples"))
             weight = law.weight / subject.size
         elif law.target == 0 and law.norm.kind != "batch" and _mean_score(growth, law):
-            said = f"twice the batch gives {growth:.3g} times the penalty: the gradient is that of the mean score, 1/N of each"
-            found.append(finding("norm-over-batch", said))
+            said = f"twice the batch gives {growth:.3g} times the penalty: the gradient is that of the mean score"
+            found.append(finding("norm-over-batch", f"{said}, 1/N of each"))
     if law.through:
         name = law.through if law.through != "?" else "a function"
         said = f"the values are those of a critic whose score passes through {name} before it is differentiated"
@@ -60,7 +60,9 @@ def judge_law(
         said = f"the value grows as {_KINDS[law.kind]} with t = {size:.3g}, a straight line"
         found.append(finding("not-squared", said))
     elif law.kind == "hinge":
-        notes.append(f"the value grows as {_KINDS['hinge']} with t = {size:.3g}, not squared: a published law of its own")
+        notes.append(
+            f"the value grows as {_KINDS['hinge']} with t = {size:.3g}, not squared: a published law of its own"
+        )
     elif law.kind == "power":
         notes.append(f"the norm is raised to the power {law.power:.3g}, as WGAN-div does with 6: a law of its own")
     target, more = _judge_target(law, size, other if grows_target else None, subject, named, notes)

@@ -78,7 +78,10 @@ def judge_conditions(subject: Subject, call: Call, points: Points) -> list[Findi
                 continue
             flat = value.detach().double().flatten()
             rows = flat.reshape(len(points.eps), -1)[:, 0] if flat.numel() % len(points.eps) == 0 else flat
-            close = [rows.shape == eps.shape and bool((rows - eps).abs().max() < 1e-3) for eps in (points.eps, 1 - points.eps)]
+            close = [
+                rows.shape == eps.shape and bool((rows - eps).abs().max() < 1e-3)
+                for eps in (points.eps, 1 - points.eps)
+            ]
             if any(close):
                 said = f"argument {place + 2} of the critic holds the random numbers that the samples are mixed with"
                 return [finding("condition-overwritten", said)]
