@@ -5,8 +5,9 @@ that sample. It is then differentiated once more, with respect to the critic's p
 
 What all functions refuse: ``TypeError`` for samples that are not floating-point tensors; ``ValueError`` for an empty
 batch, for a critic that does not return one number a sample, ``(N,)`` or ``(N, 1)``, for one with batch norm in
-training mode, for one wrapped by ``torch.compile``, for one whose output is cut off from its input, and for a call
-under ``torch.no_grad()`` or ``torch.inference_mode()``. Batch norm is found in the modules of a critic that is an
+training mode, for one wrapped by ``torch.compile``, for one with an operation that PyTorch cannot differentiate twice
+(fused attention, recurrent layers on cuDNN), for one whose output is cut off from its input, and for a call under
+``torch.no_grad()`` or ``torch.inference_mode()``. Batch norm is found in the modules of a critic that is an
 ``nn.Module``; coupling between samples that hides in a plain function is not seen. A norm or penalty that is not finite
 raises ``FloatingPointError``. float16 overflows above 65,504, which the square of a norm of 256 exceeds: compute
 penalties in float32, outside autocast.
@@ -45,6 +46,40 @@ def _refuse_compiled(critic: Critic) -> None:
         )
 
 
+# Operations without a double backward, by the start of their node's name, and what to do.
+_DIFFERENTIABLE_ONCE = {
+    "ScaledDotProduct": (
+        "torch.nn.functional.scaled_dot_product_attention in its fused form",
+        "call it inside `with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):`",
+    ),
+    "CudnnRnn": (
+        "a recurrent layer on cuDNN",
+        "call it inside `with torch.backends.cudnn.flags(enabled=False):`",
+    ),
+    "MiopenRnn": (
+        "a recurrent layer on MIOpen",
+        "call it inside `with torch.backends.cudnn.flags(enabled=False):`",
+    ),
+}
+
+
+def _refuse_differentiable_once(scores: Tensor) -> None:
+    """Fused operations have a gradient, and none of it: the error would come later, out of ``backward()``."""
+    waiting, seen = [scores.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        for start, (what, remedy) in _DIFFERENTIABLE_ONCE.items():
+            if node.name().startswith(start):
+                raise ValueError(
+                    f"critic must consist of operations that can be differentiated twice, but it uses {what} "
+                    f"({node.name()}), which has no double backward: {remedy}"
+                )
+        waiting += [earlier for earlier, _ in node.next_functions]
+
+
 def finite(name: str, values: Tensor) -> Tensor:
     if not values.isfinite().all():
         raise FloatingPointError(
@@ -72,6 +107,7 @@ def scores_and_norms(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
     finite("critic(x)", scores)  # a sample that is NaN may have the gradient 0
     gradient = None
     if scores.requires_grad:
+        _refuse_differentiable_once(scores)
         # The sum's gradient holds each score's own gradient in its row, since no score depends on another sample.
         (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True, allow_unused=True)
     if gradient is None:

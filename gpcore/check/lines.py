@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from .calling import code_of
 from .report import Finding
+from .source import code_of
 from .trace import Line, Trace, line_of
 
 _SOURCE = {"global-rng-changed": r"\bseed(_all)?\(|manual_seed", "eps-": r"rand|uniform|normal|alpha|eps"}

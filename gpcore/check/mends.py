@@ -5,7 +5,8 @@ from __future__ import annotations
 from .report import Finding
 
 _NORM = "norms = gradient.flatten(1).norm(dim=1)  # one number a sample"
-_EPS = "eps = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)"
+_SHAPE = "shape = (len(real), *[1] * (real.ndim - 1))"
+_EPS = f"{_SHAPE}\neps = torch.rand(shape, device=real.device)"
 _MEAN = "penalty = weight * ((norms - 1) ** 2).mean()"
 _POINTS = f"{_EPS}\nx = (eps * real + (1 - eps) * fake).detach().requires_grad_()"
 _SEPARATE = "one norm for each sample, over all of its dimensions, and the mean over the batch last"
@@ -64,11 +65,11 @@ PENALTY: dict[str, tuple[str, str]] = {
     "global-rng-changed": (
         "that the function draws random numbers without setting a seed",
         "# take the seed out, or draw from a generator of its own:\n"
-        "eps = torch.rand(len(real), *[1] * (real.ndim - 1), generator=generator)",
+        f"{_SHAPE}\neps = torch.rand(shape, generator=generator)",
     ),
     "condition-overwritten": (
         "that the critic is given its own condition; is one name used for two things?",
-        f"{_EPS}  # a name of its own\nscores = critic(x, labels)",
+        f"# a name of its own:\n{_EPS}\nscores = critic(x, labels)",
     ),
     "weight-inside": (
         "nothing to change: add it to the loss as it is, without multiplying again",

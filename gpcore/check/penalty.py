@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import calling
+from . import calling, source
 from .judges.critic import judge_critic
 from .judges.device import judge_device
 from .judges.differences import finite_differences
@@ -24,7 +24,7 @@ from .observe import Observed, probe
 from .points import Points, locate, misled
 from .probes import CannotCall, Subject
 from .report import Finding, Report, short
-from .subjects import find_subject
+from .subjects import Given, better_size, find_subject
 
 
 def _family(law: Law | None, points: Points) -> str:
@@ -87,15 +87,16 @@ def check(
     """Run a gradient penalty on crafted critics and batches, and report in words what is wrong with it.
 
     The critics' gradients are known in closed form, and the points at which the function differentiates them are
-    recorded; from the values that it returns, the norm, the law, the target and the weight are recovered. A penalty is
-    judged by its own kind: two-sided, one-sided, R1, R2, DRAGAN, zero-centred. Nothing but ``my_penalty`` (or
-    ``adapt``, or ``critic``) is executed, on the CPU and, in a GPU's place, once on PyTorch's meta
-    device; the global random states are left as they were.
+    recorded; from the values that it returns, the norm, the law, the target and the weight are recovered. What lies
+    between the tensor that it differentiates by and the critic counts as part of the critic. A penalty is judged by its
+    own kind: two-sided, one-sided, hinge, R1, R2, DRAGAN, WGAN-div, zero-centred. Nothing but ``my_penalty`` (or
+    ``adapt``, or ``critic``) is executed, on the CPU and, in a GPU's place, once on PyTorch's meta device; the global
+    random states are left as they were.
 
     Args:
-        my_penalty: function or module; its arguments are told by their names: critic, real and fake samples, and where
-            it takes them a weight, a device, a batch size. It returns a scalar or one value a sample; of a tuple the
-            first entry counts.
+        my_penalty: function, method or module; its arguments are recognised by name: critic, real and fake samples, or
+            scores and samples, and where it takes them a weight, a device, a batch size, labels. It returns a scalar or
+            one value per sample; of a tuple the first entry counts.
         adapt: a function ``(critic, real, fake) -> penalty`` that calls ``my_penalty``, where its arguments are others.
         shape: of one sample, for code that takes one size alone; by default images of (3, 8, 8), then vectors of 5.
         critic: your own critic, which is then checked too: for coupling between samples and for a sigmoid at its end.
@@ -103,7 +104,7 @@ def check(
         batch_size: of the crafted batches, for code that has one number written in; by default 6, then 64.
 
     Returns:
-        The report; ``report.ok`` is False where there is a fault, or where the penalty follows no law that is known.
+        The report; ``report.ok`` is False if there is a fault or the penalty is not recognised; notes do not affect it.
         ``assert check(my_penalty).ok`` is a test.
 
     Raises:
@@ -111,6 +112,12 @@ def check(
         ValueError: the function raised on every batch, or returned what is no penalty; ``batch`` is too small.
 
     Source: the law, Gulrajani et al. 2017, eq. 3; its kinds as in :mod:`gpcore.penalties`.
+
+    Example:
+        >>> import gpcore as gp
+        >>> report = gp.check(gp.r1_penalty)
+        >>> report.ok, report.family
+        (True, 'R1')
     """
     if not callable(my_penalty):
         raise TypeError(f"my_penalty must be a function, got {type(my_penalty).__name__}")
@@ -120,15 +127,17 @@ def check(
     findings = judge_critic(critic, batch) if critic is not None else []
     try:
         functions = [adapt] if adapt else calling.candidates(my_penalty)
-        subject, refused = find_subject(functions, shape, batch_size, calling.packs(my_penalty))
+        numbers = source.written_in(my_penalty)
+        subject, refused = find_subject(Given(functions, shape, batch_size, source.packs(my_penalty), numbers))
     except CannotCall as error:
         raise CannotCall(f"{error}{'' if adapt else calling.described(my_penalty)}") from None
+    subject = subject if shape or batch_size else better_size(subject, numbers)
     undecided, notes = _said_of_calling(subject, refused, batch_size)
 
     seeds = _reseeds(subject)
     if seeds:
         findings.append(finding("global-rng-changed", f"it calls {', '.join(seeds)}: each call draws the same"))
-    with calling.named_numbers(my_penalty) as named:
+    with source.named_numbers(my_penalty) as named:
         call = subject.call(slope=0.7, curve=1.3, lines=True)
     differences = finite_differences(subject) if call.layout is None and not call.trace.parameters else None
     seen, weight = None, None
@@ -212,7 +221,7 @@ def _said_of_probes(seen: Observed, undecided: list[str]) -> None:
             f"what it does with critics of slope {slopes}: it raised {short(next(iter(seen.refused.values())))}"
         )
     if seen.infinite:
-        slopes = ", ".join(f"{slope:g}" for slope in seen.infinite)
+        slopes = ", ".join(f"{slope:g}" for slope in dict.fromkeys(seen.infinite))
         value = next(v for v in seen.values if v != v or abs(v) == float("inf"))
         undecided.append(f"why its value is not finite: it is {value} for critics of slope {slopes}")
 

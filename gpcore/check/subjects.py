@@ -3,72 +3,83 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
 
 import torch
 
+from .points import locate
 from .probes import BATCHES, SHAPES, CannotCall, Subject
 from .report import short
 
 _UNPACKS = re.compile(
-    r"unpack|indices|not enough values|KeyError|IndexError|no attribute|not subscriptable|iterate|iterable|str"
+    r"unpack|indices|not enough values|KeyError|IndexError|no attribute|not subscriptable|iterate|iterable|string"
 )
 _TYPES = re.compile(r"Float|Double|Half|dtype|float")
 _GRAPH = re.compile(r"require grad|does not have a grad_fn|requires_grad")
 _LONGEST = 100  # calls until a lazy penalty answers
+_PATIENCE = 3.0  # seconds of computing after which no more kinds are tried
 
 
-def _attempts(
-    functions: list[Callable], shape: tuple[int, ...] | None, size: int | None, pack: int | None, told: list[str]
-) -> Iterator[Subject]:
-    """Kinds of batches to try, those that what was raised so far speaks for last and only then."""
-    sizes, shapes = (size,) if size else BATCHES, (tuple(shape),) if shape else SHAPES
-    plain = [(f, n, s) for f in functions for n in sizes for s in shapes]
-    if pack:
-        yield from (
-            Subject(f, (pack, 5), size=n, packed=True, carried=c)
-            for f in functions
-            for n in (6,)
-            for c in (False, True)
-        )
+@dataclass(frozen=True)
+class Given:
+    """What is known of a function before it is called: ways to call it, what the reader said, numbers in its code."""
+
+    functions: list[Callable]
+    shape: tuple[int, ...] | None = None
+    size: int | None = None
+    pack: int | None = None
+    numbers: tuple[int, ...] = ()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return (self.size,) if self.size else BATCHES
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        return (tuple(self.shape),) if self.shape else SHAPES
+
+    def kinds(self, types, answers=("column", "flat"), sizes=None, carried=(False,), **options) -> Iterator[Subject]:
+        for c, t, n in product(carried, types, sizes or self.sizes):
+            for s, function, a in product(self.shapes, self.functions, answers):
+                yield Subject(function, s, t, a, n, c, **options)
+
+    def packs(self, sizes: tuple[int, ...]) -> Iterator[Subject]:
+        for c, k, function, s in product((False, True), sizes, self.functions, self.shapes[:2]):
+            if self.size is None or self.size % k == 0:
+                n = self.size // k if self.size else BATCHES[0]
+                yield Subject(function, (k, *s), size=n, carried=c, packed=True)
+
+
+def _attempts(given: Given, told: list[str]) -> Iterator[Subject]:
+    """Kinds of batches to try; behind the plain ones, those that speak from what was raised."""
+
+    def said(pattern: re.Pattern) -> bool:
+        return any(pattern.search(text) for text in told)
+
+    if given.pack:
+        yield from given.packs((given.pack,))
     types = [torch.float64]
-    for function, n, s in plain:
-        yield from (Subject(function, s, answer=a, size=n) for a in ("column", "flat"))
-    if any(_TYPES.search(text) for text in told):
-        types += [torch.float32, torch.float16]
-        for dtype in types[1:]:
-            yield from (Subject(f, s, dtype, a, n) for f, n, s in plain for a in ("column", "flat"))
-    if any(_UNPACKS.search(text) for text in told):
-        answers = ("pair", "triple", "list", "dictionary")
-        yield from (
-            Subject(f, s, t, a, n, c) for c in (False, True) for a in answers for t in types for f, n, s in plain
-        )
-    if any(_GRAPH.search(text) for text in told):
-        yield from (Subject(f, s, t, a, n, True) for t in types for f, n, s in plain for a in ("column", "flat"))
-    if size is None:  # the number that is written in stands in the message
-        known = {*BATCHES, *(length for s in shapes for length in s), 0, 1}
-        numbers = {int(number) for text in told for number in re.findall(r"(?<![\w.])\d{1,4}(?![\w.])", text)} - known
-        for n in sorted(number for number in numbers if number <= 1024)[:8]:
-            for c in (False, True):
-                yield from (
-                    Subject(f, s, torch.float64, a, n, c, only=True)
-                    for f, _, s in plain[: len(shapes)]
-                    for a in ("column", "flat")
-                )
-    for k in (2, 3, 4, 8, 10):  # a critic that takes several samples for one
-        if size is None or size % k == 0:
-            for c in (False, True):
-                yield from (
-                    Subject(f, (k, *s), size=size // k if size else 6, packed=True, carried=c)
-                    for f in functions
-                    for s in shapes[:2]
-                )
+    yield from given.kinds(types)
+    if said(_TYPES):
+        yield from given.kinds([torch.float32, torch.float16])
+        types.append(torch.float32)
+    if said(_GRAPH):
+        yield from given.kinds(types, carried=(True,))
+    if said(_UNPACKS):
+        yield from given.kinds(types, ("pair", "triple", "list", "dictionary"), carried=(False, True))
+    if given.size is None:  # the number that is written in stands in the message or in the code
+        known = {*BATCHES, *(length for s in given.shapes for length in s), 0, 1}
+        found = [int(number) for text in told for number in re.findall(r"(?<![\w.])\d{1,4}(?![\w.])", text)]
+        numbers = [n for n in dict.fromkeys((*given.numbers, *found)) if n not in known and n <= 512]
+        if numbers:
+            yield from given.kinds(types, sizes=tuple(numbers[:6]), carried=(False, True), only=True)
+    yield from given.packs((2, 3, 4, 8, 10))  # a critic that takes several samples for one
 
 
-def find_subject(
-    functions: list[Callable], shape: tuple[int, ...] | None, size: int | None, pack: int | None = None
-) -> tuple[Subject, dict[tuple[int, ...], str]]:
+def find_subject(given: Given) -> tuple[Subject, dict[tuple[int, ...], str]]:
     """The first kind of batch that one of the functions takes, and what was raised on the shapes before.
 
     Raises:
@@ -76,18 +87,24 @@ def find_subject(
     """
     told: list[str] = []
     refused: dict[tuple[int, ...], str] = {}
-    for subject in _attempts(functions, shape, size, pack, told):
+    start = time.process_time()
+    for subject in _attempts(given, told):
         try:
             subject = _answering(subject)
+            points = subject.call(curve=1.0).points
+            if given.shape is None and points is not None and len(points) > 5 * subject.size:
+                raise ValueError(f"{len(points)} points were made of {subject.size} pairs by broadcasting")
         except Exception as error:  # anything may come out of foreign code
             text = f"{type(error).__name__}: {error}".splitlines()[0]
             refused.setdefault(subject.shape, text)
             told.append(text)
+            if time.process_time() - start > _PATIENCE:
+                break
             continue
-        subject = replace(_of_pairs(subject), only=subject.only or size is not None)
+        subject = replace(_of_pairs(subject), only=subject.only or given.size is not None)
         refused.pop(subject.shape, None)  # it was the kind of output or number that it refused, not the shape
-        return subject, {} if subject.packed else refused
-    raise CannotCall(_refusal(told, shape, size))
+        return subject, {} if subject.packed or subject.only else refused
+    raise CannotCall(_refusal(told, given))
 
 
 def _answering(subject: Subject) -> Subject:
@@ -102,6 +119,21 @@ def _answering(subject: Subject) -> Subject:
         if subject.call(curve=1.0).layout is None or first.layout is None:
             lazy = replace(subject, every=_LONGEST)
             return lazy if lazy.call(curve=1.0).layout is not None else subject
+    return subject
+
+
+def better_size(subject: Subject, numbers: tuple[int, ...]) -> Subject:
+    """Where eps seems to differ within a sample: the batch with a number of the code for its size, if that is cured."""
+    call = subject.call(curve=1.0)
+    if not numbers or call.layout is None or not locate(call, subject).varies_within:
+        return subject
+    for n in numbers:
+        other = replace(subject, size=n, only=True)
+        try:
+            if locate(other.call(curve=1.0), other).eps is not None:
+                return other
+        except Exception:
+            continue
     return subject
 
 
@@ -127,8 +159,7 @@ def _of_pairs(subject: Subject) -> Subject:
     return subject
 
 
-def _refusal(told: list[str], shape: tuple[int, ...] | None, size: int | None) -> str:
-    sizes, shapes = (size,) if size else BATCHES, (tuple(shape),) if shape else SHAPES
+def _refusal(told: list[str], given: Given) -> str:
     text = " ".join(told)
     hint = "Pass shape= for samples of another shape, batch_size= for another number of them"
     hint += ", or adapt= a function (critic, real, fake) -> penalty. "
@@ -140,8 +171,8 @@ def _refusal(told: list[str], shape: tuple[int, ...] | None, size: int | None) -
         hint += "It may expect a critic that answers with something else than one score a sample. "
     kinds = list(dict.fromkeys(short(t) for t in told))
     raised = "; ".join(kinds[:3]) + (f"; and {len(kinds) - 3} more" if len(kinds) > 3 else "")
-    listed = " or ".join("(N, " + ", ".join(map(str, s)) + ")" for s in shapes)
+    listed = " or ".join("(N, " + ", ".join(map(str, s)) + ")" for s in given.shapes)
     return (
-        f"{hint}The function could not be called with a critic and two batches of {' or '.join(map(str, sizes))} "
+        f"{hint}The function could not be called with a critic and two batches of {' or '.join(map(str, given.sizes))} "
         f"samples, in the shapes {listed}. It raised {raised}"
     )

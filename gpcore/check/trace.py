@@ -104,6 +104,7 @@ class Tracer(TorchFunctionMode):
             self._record(args, kwargs)
         elif function in (Tensor.backward, torch.autograd.backward) and self.trace.gradients:
             self.trace.backward = sum(float(t.detach().sum()) for t in _tensors(args[0]))
+            kwargs = kwargs | {"retain_graph": True}  # what was recorded hangs on the same graph
         result = function(*args, **kwargs)
         if not isinstance(result, Tensor) or getattr(function, "__name__", "") == "__get__":
             return result

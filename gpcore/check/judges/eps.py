@@ -13,7 +13,7 @@ from ..report import Finding
 
 def _collect_eps(subject: Subject) -> list[Tensor]:
     """The eps of several calls: three large ones where that works, else many small ones."""
-    many = (subject.size, max(3, 360 // subject.size))
+    many = (subject.size, max(3, min(360 // subject.size, 120)))
     for n, count in (many,) if subject.only else ((200, 3), many):
         try:
             calls = [subject.call(n=n, seed=seed) for seed in range(1, count + 1)]

@@ -184,7 +184,7 @@ def stacked_and_the_norm_along_the_last(critic, real, fake):
 def gradients_made_a_tensor(critic, real, fake):
     x = mixed(real, fake)
     gradient = torch.stack(grad(critic(x).sum(), [x], create_graph=True))
-    return two_sided(gradient.norm(dim=(1, 2, 3)))
+    return two_sided(torch.linalg.vector_norm(gradient, dim=(1, 2, 3)))
 
 
 class PackedDiscriminator(nn.Module):
@@ -208,7 +208,7 @@ def test_packed_samples():
 
 def packed(critic, real, fake):
     rows = mixed(real.reshape(len(real) // 4, -1), fake.reshape(len(real) // 4, -1))
-    return two_sided(lengths(lambda x: critic(x.reshape(real.shape)), rows))
+    return two_sided(lengths(critic, rows))
 
 
 def norm_of_each_row_of_a_pack(critic, real, fake):
