@@ -115,8 +115,11 @@ def _stand_in(role: str, name: str, real: Tensor, attempt: int) -> Any:
     if role == "count":
         return 0
     if role == "mix":
-        shape = (len(real), *[1] * (real.ndim - 1))
-        return torch.rand(shape, dtype=real.dtype, device=real.device) if attempt == 0 else 0.5
+        if attempt:
+            return 0.5
+        drawn = torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
+        drawn.stands_in = True  # so that nobody is asked why it is drawn at every call
+        return drawn
     if attempt == 0:
         return torch.zeros(len(real), dtype=torch.long, device=real.device)
     return torch.zeros(len(real), 3, dtype=real.dtype, device=real.device)
@@ -191,9 +194,13 @@ def _hosted(method: Callable) -> Callable | None:
     host = getattr(method, "__self__", None)
     if host is None or isinstance(host, type):
         return None
-    names = method.__func__.__code__.co_names
-    networks = [n for n in names if callable(getattr(host, n, None)) and role(n) == "critic"]
-    networks = networks or [n for n in names if isinstance(getattr(host, n, None), nn.Module)]
+    own = [*vars(host), *vars(host).get("_modules", ())]
+    # Those that the method itself names, then all that the object holds, for it may call another method.
+    networks: list[str] = []
+    for names in (method.__func__.__code__.co_names, own):
+        held = [n for n in names if n in own and callable(getattr(host, n, None))]
+        networks = networks or [n for n in held if role(n) == "critic"]
+        networks = networks or [n for n in held if isinstance(getattr(host, n), nn.Module)]
     if len(set(networks)) != 1 and not isinstance(host, nn.Module):
         return None
     bare = _parameters_without_critic(method)

@@ -129,3 +129,18 @@ def probe(subject: Subject) -> Observed:
                     relation, observations = Relation(name), tried
                     break
     return Observed(observations, relation, law and replace(law, through=relation.through), refused, infinite, values)
+
+
+def repacked(subject: Subject, seen: Observed) -> tuple[Subject, Observed]:
+    """Where no law fits: the samples taken several at a time, as a critic of packs takes them, if a law fits then."""
+    for k in range(2, subject.size // 2 + 1):
+        if subject.size % k or subject.packed:
+            continue
+        packs = replace(subject, shape=(k, *subject.shape), size=subject.size // k, packed=True)
+        try:
+            again = probe(packs)
+        except Exception:
+            continue
+        if again.law is not None and again.law.norm.kind == "sample":
+            return packs, again
+    return subject, seen

@@ -20,9 +20,9 @@ from .judges.samples import judge_conditions, judge_other_shapes, judge_samples
 from .laws import Law
 from .lines import point_to_lines
 from .mends import finding
-from .observe import Observed, probe
+from .observe import Observed, probe, repacked
 from .points import Points, locate, misled
-from .probes import CannotCall, Subject
+from .probes import Call, CannotCall, Subject
 from .report import Finding, Report, short
 from .subjects import Given, better_size, find_subject
 
@@ -132,15 +132,17 @@ def check(
     except CannotCall as error:
         raise CannotCall(f"{error}{'' if adapt else calling.described(my_penalty)}") from None
     subject = subject if shape or batch_size else better_size(subject, numbers)
-    undecided, notes = _said_of_calling(subject, refused, batch_size)
-
     seeds = _reseeds(subject)
     if seeds:
         findings.append(finding("global-rng-changed", f"it calls {', '.join(seeds)}: each call draws the same"))
+    seen = probe(subject)
+    if seen.law is None and seen.observations:
+        subject, seen = repacked(subject, seen)
+    undecided, notes = _said_of_calling(subject, refused, batch_size)
     with source.named_numbers(my_penalty) as named:
         call = subject.call(slope=0.7, curve=1.3, lines=True)
     differences = finite_differences(subject) if call.layout is None and not call.trace.parameters else None
-    seen, weight = None, None
+    weight = None
     if differences is not None:
         family, weight = differences
         notes.append("it takes no gradient: it compares scores at two places close together")
@@ -156,11 +158,11 @@ def check(
         findings += judge_graph(subject, None, undecided, notes)
         family = "not a gradient penalty of the critic"
     else:
-        more, family, seen, weight = _judge(my_penalty, subject, call, named, bool(seeds), adapt, undecided, notes)
+        more, family, weight = _judge(my_penalty, subject, seen, call, named, bool(seeds), adapt, undecided, notes)
         findings += more + judge_device(my_penalty, subject, undecided)
         judge_other_shapes(subject, shape, notes)
     findings = point_to_lines(findings, call.trace, my_penalty)
-    known = differences is not None or (seen is not None and seen.law is not None and SQUARED not in undecided)
+    known = differences is not None or (seen.law is not None and SQUARED not in undecided)
     known = known and not any(said.startswith("why its gradient") for said in undecided)
     ordered = tuple(sorted(findings, key=lambda f: not f.fault))
     return Report(name, family, ordered, tuple(undecided), weight, known, tuple(notes))
@@ -186,10 +188,18 @@ def _said_of_calling(subject: Subject, refused: dict, batch_size: int | None) ->
 
 
 def _judge(
-    function: Callable, subject: Subject, call, named: dict, reseeds: bool, adapt: Any, undecided: list, notes: list
-) -> tuple[list[Finding], str, Observed, float | None]:
-    """All that is judged of a function that differentiates the critic."""
-    points, seen, weight = locate(call, subject), probe(subject), None
+    function: Callable,
+    subject: Subject,
+    seen: Observed,
+    call: Call,
+    named: dict[str, float],
+    reseeds: bool,
+    adapt: Any,
+    undecided: list[str],
+    notes: list[str],
+) -> tuple[list[Finding], str, float | None]:
+    """All that is judged of a function that differentiates the critic: findings, family and weight."""
+    points, weight = locate(call, subject), None
     _said_of_probes(seen, undecided)
     found = judge_lawless(seen, undecided)
     if not found:
@@ -210,8 +220,8 @@ def _judge(
         undecided.append("its norm and law: the values follow none that is known. Is it the penalty alone?")
     if not by:
         found += _judge_place(subject, points, seen.law, reseeds, undecided)
-    found += judge_conditions(subject, call, points) + judge_graph(subject, seen, undecided, notes)
-    return found, _family(seen.law, points), seen, weight
+    found += judge_conditions(subject, call, points, undecided) + judge_graph(subject, seen, undecided, notes)
+    return found, _family(seen.law, points), weight
 
 
 def _said_of_probes(seen: Observed, undecided: list[str]) -> None:

@@ -68,24 +68,27 @@ def _not_additive(subject: Subject, base: Call) -> list[Finding]:
     return [finding("batch-coupled", said)]
 
 
-def judge_conditions(subject: Subject, call: Call, points: Points) -> list[Finding]:
+def judge_conditions(subject: Subject, call: Call, points: Points, undecided: list[str]) -> list[Finding]:
     """Is what the critic is given besides samples the penalty's own random number?"""
-    if points.eps is None:
-        return []
-    for extra in call.critic.log.extras:
-        for place, value in enumerate(extra):
-            if not isinstance(value, Tensor) or not value.is_floating_point() or value.numel() < 2:
+    again = subject.call(slope=0.7, curve=1.3, seed=call.seed + 1)
+    for extra, other in zip(call.critic.log.extras, again.critic.log.extras, strict=False):
+        for place, (value, later) in enumerate(zip(extra, other, strict=False)):
+            if not isinstance(value, Tensor) or value.numel() < 2 or hasattr(value, "stands_in"):
                 continue
-            flat = value.detach().double().flatten()
-            rows = flat.reshape(len(points.eps), -1)[:, 0] if flat.numel() % len(points.eps) == 0 else flat
-            close = [
-                rows.shape == eps.shape and bool((rows - eps).abs().max() < 1e-3)
-                for eps in (points.eps, 1 - points.eps)
-            ]
-            if any(close):
+            if points.eps is not None and any(_same_rows(value, eps) for eps in (points.eps, 1 - points.eps)):
                 said = f"argument {place + 2} of the critic holds the random numbers that the samples are mixed with"
                 return [finding("condition-overwritten", said)]
+            if value.shape != later.shape or not torch.equal(value.detach(), later.detach()):
+                undecided.append(f"whether argument {place + 2} of the critic, which is drawn at every call, is meant")
+                return []
     return []
+
+
+def _same_rows(value: Tensor, eps: Tensor) -> bool:
+    flat = value.detach().double().flatten()
+    if flat.numel() % len(eps) or not value.is_floating_point():
+        return False
+    return bool((flat.reshape(len(eps), -1) - eps[:, None]).abs().max() < 1e-3)
 
 
 def judge_other_shapes(subject: Subject, given: tuple[int, ...] | None, notes: list[str]) -> None:
@@ -97,7 +100,7 @@ def judge_other_shapes(subject: Subject, given: tuple[int, ...] | None, notes: l
     except Exception:
         return
     points = call.points
-    if points is not None and len(points) > max(2, 3) * len(call.real) and torch.is_tensor(points):
+    if points is not None and len(points) > 3 * len(call.real):
         notes.append(
             f"it was checked on samples of shape (N, {', '.join(map(str, subject.shape))}). On vectors (N, D) it makes "
             f"{len(points)} points of {len(call.real)} pairs, without an error: its eps needs the shape "
