@@ -111,6 +111,13 @@ def test_its_file_holds_nothing_of_the_machine(path):
 
 
 @each_chapter
+def test_its_figures_have_an_image_for_viewers_that_drop_svg(path):
+    shown = [html for cell in code(read(path)) for output in cell.outputs
+             if "gp-figure" in (html := output.get("data", {}).get("text/html", ""))]  # fmt: skip
+    assert shown and all(html.count('<img hidden="" alt="') == 1 for html in shown)
+
+
+@each_chapter
 def test_it_was_executed_from_top_to_bottom(path):
     cells = code(read(path))
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))

@@ -3,6 +3,8 @@
 import gpbook
 import pytest
 
+from gpcore import figures
+
 RECORD = {
     "parameters": {"preset": "full", "device": "auto", "seed": 0, "effort": 0.005},
     "date": "2026-11-21T06:53:34+00:00",
@@ -44,3 +46,11 @@ def test_cells_know_their_column():
     assert '<td data-label="first">1</td><td data-label="second">2</td>' in table
     with pytest.raises(ValueError):
         gpbook.table(["first"], [["1", "2"]], "numbers")
+
+
+def test_the_page_has_the_figure_and_not_the_image_behind_it():
+    fig, ax = figures.figure()
+    still = figures.to_still(fig, "Two empty axes, a < b > c")
+    context = {"body": f'<p>before</p><svg role="img"></svg>{still}<img src="other.png"><figcaption>after</figcaption>'}
+    gpbook.drop_stills(None, "page", "page.html", context, None)
+    assert context["body"] == '<p>before</p><svg role="img"></svg><img src="other.png"><figcaption>after</figcaption>'
