@@ -15,8 +15,7 @@ from .. import _checks
 from .figures import MAX_BYTES, Output, check_alt, figure_html, to_still, to_svg
 
 # A notebook that is not trusted loses its scripts but keeps an <input>, so it is the script that makes the knob.
-# JupyterLab would take keys that are pressed here for commands of its own.
-PLAYER = """<div id="{uid}" data-lm-suppress-shortcuts="true">
+PLAYER = """<div id="{uid}">
 <div>{frames}</div>
 <p data-knob hidden=""></p>
 <p data-still>Shown: {name} = {shown}. Where JavaScript runs, a slider shows {others} too.</p>
@@ -36,9 +35,10 @@ PLAYER = """<div id="{uid}" data-lm-suppress-shortcuts="true">
   turn();
 }})();</script>
 </div>"""
+# JupyterLab would take the arrow keys for commands of its own; it looks at this attribute of what has the focus.
 KNOB = """<label for="{uid}-knob">{name}</label>
 <input type="range" id="{uid}-knob" min="0" max="{last}" step="1" value="{start}" aria-valuetext="{shown}" \
-style="width:min(20em,60%);vertical-align:middle">
+style="width:min(20em,60%);vertical-align:middle" data-lm-suppress-shortcuts="true">
 <output for="{uid}-knob" aria-live="off">{shown}</output>"""
 
 
@@ -95,7 +95,7 @@ def explore(
     scope = f"{name} {caption} {[label(value) for value in values]}"
     drawn = {value: draw(value) for value in values}
     frames = {value: to_svg(fig, describe(value), scope) for value, fig in drawn.items()}
-    content = _player(frames, name, start, label) + to_still(drawn[start], describe(start))
+    content = to_still(drawn[start], describe(start)) + _player(frames, name, start, label)
     player = figure_html(content, caption, "gp-figure gp-player")
     if len(player.encode()) > MAX_BYTES:
         raise ValueError(
@@ -145,7 +145,7 @@ PLAYGROUND = {
 _PAGE_NAMES = {"n_critic": "criticSteps", "lr_critic": "lrCritic", "lr_generator": "lrGenerator", "batch_size": "batch"}
 _PICTURES = ("game", "slope", "losses", "gradients")
 _ADDRESS = "https://gradient-penalty-book.github.io/gradient-penalty-book/book/live.html"
-# The words stand where scripts do not run.
+# The words stand where scripts do not run. JupyterLab would take keys that are pressed here for commands of its own.
 _PLACE = """<div data-living-page="{settings}"{small} data-lm-suppress-shortcuts="true">
 <p class="pg-still">Where scripts run, two small networks are trained in this place, in the reader's browser{start}.</p>
 <p class="pg-open"><a class="pg-whole" href="{address}" target="_blank" rel="noopener">Open the whole page with \

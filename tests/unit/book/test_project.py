@@ -196,6 +196,12 @@ def test_every_folder_says_what_lives_there_and_where_to_start():
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_of)
+def test_no_file_filters_warnings(path):
+    """A filter holds for all threads, that of a kernel's output among them, which may warn while it is set."""
+    assert not re.search(r"catch_warnings|simplefilter|filterwarnings", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_of)
 def test_every_file_can_be_read_in_one_sitting(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
 
