@@ -40,7 +40,7 @@ def _tree(node) -> str:
 
 
 def source_hash(folder: Path | None = None) -> str:
-    """Return a digest of every Python file of ``gpcore`` as a syntax tree without docstrings, and of the claims.
+    """Return a digest of every Python file of ``gpcore`` as a syntax tree without docstrings, of the claims and of texts.
 
     Args:
         folder: where the files are; None is the folder of ``gpcore`` itself.
@@ -50,8 +50,9 @@ def source_hash(folder: Path | None = None) -> str:
         f"{path.relative_to(folder).as_posix()}\n{_code(path.read_text(encoding='utf-8'))}"
         for path in sorted(folder.rglob("*.py"))
     ]
-    # The claims' wording is part of what the verdicts' boxes show.
-    parts += [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("claims.yml"))]
+    # The claims' wording is part of what the verdicts' boxes show; texts are trained on.
+    others = sorted([*folder.rglob("claims.yml"), *folder.rglob("*.txt")])
+    parts += [path.read_text(encoding="utf-8") for path in others]
     return _digest("\n".join(parts))
 
 
