@@ -54,7 +54,7 @@ from .training.config import Config, History, build_networks, stack
 from .training.loop import TrainingDiverged
 from .training.supervised import SequenceConfig, SequenceHistory, train_sequence, train_sequence_many
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 # Drawing needs matplotlib, which takes as long to import as all of gpcore: it is imported when it is first named.
 _DRAWING = {name: f"gpcore.page.{name}" for name in ("figures", "plots", "widgets")}

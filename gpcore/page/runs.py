@@ -40,7 +40,7 @@ def _tree(node) -> str:
 
 
 def source_hash(folder: Path | None = None) -> str:
-    """Return a digest of every Python file of ``gpcore`` as a syntax tree without docstrings, of the claims and of texts.
+    """Return a digest of ``gpcore``: of each Python file's syntax tree without docstrings, of the claims and of texts.
 
     Args:
         folder: where the files are; None is the folder of ``gpcore`` itself.

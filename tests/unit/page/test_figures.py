@@ -187,7 +187,7 @@ def test_marks_that_share_a_style_share_a_group_and_stand_where_they_stood():
     expected = points * [1, -1]  # an SVG counts from the top
     for axis in (0, 1):
         assert np.corrcoef(seen[:, axis], expected[:, axis])[0, 1] > 0.9999
-    assert len({use.get(f"href") for use in groups[0]}) == 1
+    assert len({use.get("href") for use in groups[0]}) == 1
 
 
 def test_importing_leaves_the_style_alone_and_figures_are_unknown_to_pyplot():
