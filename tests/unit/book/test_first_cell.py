@@ -69,7 +69,7 @@ def python(tmp_path_factory):
     return str(folder / "bin" / "python")
 
 
-def run(python, source, folder, timeout=60):
+def run(python, source, folder, timeout=240):
     """Run the cell as a script of that Python, with another address to install from; it must end in time."""
     (folder / "cell.py").write_text(first_cell.text().replace(SOURCE, source) + AFTER)
     finished = subprocess.run(
