@@ -16,7 +16,7 @@ from ..losses import LOSSES
 from ..scaling import make_scaler, total_norm
 from ..sweep.critic_step import penalized_backward_, supports
 from . import checkpoint
-from .config import Config, History, build_networks
+from .config import Budget, Config, History, adversarial_budget, build_networks, critic_budget
 from .constraints import PENALTIES, autograd_penalty, random_points
 from .loop import (
     TrainingDiverged,
@@ -36,7 +36,7 @@ from .replicas import supports_replicas, train_replicas
 class _Run:
     """The moving parts of one run, and how they are written to a checkpoint."""
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, budget: Budget):
         self.config, self.device = config, resolve_device(config.device)
         self.rng = torch.Generator(self.device).manual_seed(config.seed)
         self.draw = sampler(config.data)
@@ -54,7 +54,9 @@ class _Run:
             ),
         }
         self.scalers = {name: make_scaler(config.scaling, config.threshold) for name in self.optimizers}
-        self.history = History(config.seed, critic=self.critic, generator=self.generator, noise_dim=config.noise_dim)
+        self.history = History(
+            config.seed, critic=self.critic, generator=self.generator, noise_dim=config.noise_dim, budget=budget
+        )
         self.step = 0
         self.history.backward = "hand-derived" if _by_hand(self) else "autograd"
         if config.compile and self.history.backward == "autograd":
@@ -74,7 +76,7 @@ class _Run:
         return x.to(next(self.generator.parameters()).dtype)
 
     def state(self, mark: str) -> dict:
-        logged = {k: v for k, v in vars(self.history).items() if k not in ("critic", "generator")}
+        logged = {k: v for k, v in vars(self.history).items() if k not in ("critic", "generator", "budget")}
         return {
             "fingerprint": mark,
             "step": self.step,
@@ -235,6 +237,11 @@ def train(
         TrainingDiverged: (a ``FloatingPointError``) a loss, norm or gradient is not finite. Its ``step`` says when, its
             ``history`` holds what came before.
         ValueError: ``resume`` holds a run with other settings.
+
+    Example:
+        >>> history = gp.train(gp.Config(steps=20, n_critic=1, batch_size=8, width=8, log_every=10, device="cpu"))
+        >>> history.step
+        [0, 10, 19]
     """
 
     def step(run: _Run, last: bool) -> dict[str, Tensor]:
@@ -248,7 +255,7 @@ def train(
                 run.history.scores.setdefault(name, []).append(float(score(samples)))
         return critic_step | generator_step
 
-    return _loop(_Run(config), step, resume)
+    return _loop(_Run(config, adversarial_budget(config)), step, resume)
 
 
 def train_critic(
@@ -263,13 +270,19 @@ def train_critic(
 
     Raises:
         TrainingDiverged: as for :func:`train`.
+
+    Example:
+        >>> config = gp.Config(data="8_gaussians", steps=20, batch_size=8, width=8, device="cpu")
+        >>> history = gp.train_critic(config, lambda n, rng: torch.randn(n, 2, generator=rng))
+        >>> history.critic(torch.zeros(3, 2)).shape
+        torch.Size([3])
     """
 
     def step(run: _Run, last: bool) -> dict[str, Tensor]:
         real = run.draw(config.batch_size, run.rng)
         return _critic_step(run, real, fake(config.batch_size, run.rng))
 
-    return _loop(_Run(config), step, resume)
+    return _loop(_Run(config, critic_budget(config)), step, resume)
 
 
 def train_many(
@@ -291,6 +304,11 @@ def train_many(
 
     Raises:
         ValueError: no seed, or one twice; ``resume`` holds a run with other settings.
+
+    Example:
+        >>> config = gp.Config(steps=20, n_critic=1, batch_size=8, width=8, device="cpu")
+        >>> [history.seed for history in gp.train_many(config, range(4))]
+        [0, 1, 2, 3]
     """
     seeds = check_seeds(seeds)
     if len(seeds) > 1 and supports_replicas(config):
