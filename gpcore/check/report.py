@@ -75,6 +75,7 @@ class Report:
         undecided: sentences on what could not be told.
         weight: the number that the law was found to be multiplied by, or None.
         recognised: False where no law that is known gives what the function did: then nothing vouches for it.
+        sound: False where it was recognised as a law that is known to differ from the right one.
     """
 
     subject: str
@@ -83,11 +84,12 @@ class Report:
     undecided: tuple[str, ...] = ()
     weight: float | None = None
     recognised: bool = True
+    sound: bool = True
 
     @property
     def ok(self) -> bool:
-        """True where the function was recognised and has no fault; single things that could not be decided are left."""
-        return self.recognised and not any(finding.fault for finding in self.findings)
+        """True where the function was recognised as sound and has no fault; what could not be decided is left."""
+        return self.recognised and self.sound and not any(finding.fault for finding in self.findings)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,6 +107,8 @@ class Report:
             return f"{count} fault{'s' if count > 1 else ''}"
         if not self.recognised:
             return "not recognised, so nothing vouches for it"
+        if not self.sound:
+            return "no fault with a name, but not what it should be"
         return "no fault found, but not everything could be decided" if self.undecided else "no fault found"
 
     def __str__(self) -> str:
