@@ -67,11 +67,11 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             continue
         kept = []
         for output in cell.outputs:
-            if output.output_type == "stream":
-                # A progress bar writes over itself: what stands before a carriage return is seen no more.
-                output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
-                if output.name == "stderr" or not output.text:
-                    continue
+            if output.get("name") == "stderr":
+                continue
+            if output.output_type == "stream" and kept and kept[-1].get("name") == output.name:
+                kept[-1].text += output.text
+                continue
             if "data" in output:
                 for kind in VOLATILE_TYPES:
                     output.data.pop(kind, None)
@@ -79,7 +79,11 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
                     continue
                 output.metadata = nbformat.from_dict({})
             kept.append(output)
-        cell.outputs = kept
+        for output in kept:
+            if output.output_type == "stream":
+                # A progress bar writes over itself: what stands before a carriage return is seen no more.
+                output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
+        cell.outputs = [output for output in kept if output.get("text") != ""]
     return notebook
 
 
