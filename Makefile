@@ -12,7 +12,7 @@ export MPLBACKEND ?= agg
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve run full test bench lint repository lock clean environment
+.PHONY: help book serve run long full test bench lint repository lock clean environment
 
 help: ## list these commands
 	@echo "make COMMAND [SETTING=value ...]"
@@ -31,8 +31,11 @@ serve: ## open the built site in the browser (PORT=8000)
 run: environment ## re-execute one chapter in place with the fast preset (CHAPTER=06)
 	@$(PY) $(TOOLS)/execute.py --chapter "$(CHAPTER)"
 
-full: environment ## run one chapter with the full preset and record it (CHAPTER=06 [PARAMS="effort=0.1 seed=0"] [FRESH=1])
-	@$(PY) $(TOOLS)/full.py --chapter "$(CHAPTER)" $(if $(FRESH),--fresh) -- $(PARAMS)
+long: environment ## ten times the steps, other seeds, recorded for the page's verdicts (CHAPTER=06 [PARAMS="seed=16"] [FRESH=1])
+	@$(PY) $(TOOLS)/record.py --preset long --chapter "$(CHAPTER)" $(if $(FRESH),--fresh) -- $(PARAMS)
+
+full: environment ## larger networks and data, for a GPU, recorded for the page's end (CHAPTER=06 [PARAMS=...] [FRESH=1])
+	@$(PY) $(TOOLS)/record.py --preset full --chapter "$(CHAPTER)" $(if $(FRESH),--fresh) -- $(PARAMS)
 
 # What follows -n: one file's tests stay in one process, for the cells of a notebook need each other.
 test: environment ## run every check: style, unit tests, notebooks (strict), the built book in a browser

@@ -25,7 +25,8 @@ from pybtex.plugin import register_plugin  # noqa: E402
 from pybtex.style import template  # noqa: E402
 from pybtex.style.formatting.plain import Style as Plain  # noqa: E402
 
-from gpcore import evidence, runs  # noqa: E402
+from gpcore.page import evidence, runs  # noqa: E402
+from gpcore.page.tables import html_table  # noqa: E402
 
 # The widest figure of one panel, in points: gpcore.figures makes it 5 inches wide.
 ONE_PANEL = 360
@@ -37,36 +38,13 @@ def chapters() -> dict[str, str]:
     return {path.name[:2]: f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
 
 
-def table(head: list[str], rows: list[list[str]], label: str) -> str:
-    """Return an HTML table that scrolls inside itself; cells are HTML. On a phone its rows become cards."""
-    top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    body = "".join(
-        "<tr>" + "".join(f'<td data-label="{name}">{cell}</td>' for name, cell in zip(head, row, strict=True)) + "</tr>"
-        for row in rows
-    )
-    # A region that scrolls must be reachable by keyboard.
-    return (
-        f'<div class="gp-table" tabindex="0" role="region" aria-label="{html.escape(label)}">'
-        f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
 def measured(entry: dict) -> list[str]:
-    """Return the cells of a measurement: name, median, range, number of seeds, band."""
-    m = evidence.Measurement(entry["name"], entry["values"], tuple(entry["band"]), entry["unit"])
-    band = f"{evidence.short(m.band[0])} to {evidence.short(m.band[1])}"
-    return [
-        html.escape(m.name),
-        f"{evidence.short(m.median)} {html.escape(m.unit)}".strip(),
-        m.spread,
-        str(len(m.values)),
-        band,
-    ]
+    """Return the cells of a measurement: name, median and range, number of seeds."""
+    m = evidence.Measurement(entry["name"], entry["values"], entry["band"], entry["unit"])
+    return [html.escape(m.name), f"{m.spread} {html.escape(m.unit)}".strip(), str(len(m.values))]
 
 
-MEASURED = ["measured", "median", "range", "n", "asserted band"]
-# A full run may be made with few steps, so its chapters assert only that a number is sane.
-MEASURED_IN_FULL = [*MEASURED[:-1], "sanity range asserted"]
+MEASURED = ["measured", "median (range)", "runs"]
 
 
 def living_page() -> str:
@@ -79,10 +57,10 @@ def living_page() -> str:
     )
 
 
-def link(number: str, text: str) -> str:
+def link(number: str, text: str, anchor: str = "") -> str:
     """Return a link to a chapter from a page of ``book/``, or plain text while the chapter does not exist."""
     name = chapters().get(number)
-    return f'<a href="../{name}.html">{text}</a>' if name else text
+    return f'<a href="../{name}.html{anchor}">{text}</a>' if name else text
 
 
 def verdict_word(word: str) -> str:
@@ -92,92 +70,126 @@ def verdict_word(word: str) -> str:
 
 def tally(words: list[str]) -> str:
     """Return how many verdicts there are of each kind, ``"5 hold, 7 hold if, 1 does not"``."""
-    forms = {"holds": ("holds", "hold"), "holds if": ("holds if", "hold if"), "does not hold": ("does not", "do not")}
+    forms = {
+        "holds": ("holds", "hold"),
+        "holds if": ("holds under a condition", "hold under a condition"),
+        "does not hold": ("does not hold", "do not hold"),
+        "not decided": ("is not decided", "are not decided"),
+    }
     return ", ".join(f"{words.count(word)} {forms[word][words.count(word) != 1]}" for word in evidence.WORDS)
 
 
+def long_word(claim: str, chapter: str) -> str | None:
+    """Return what became of a claim in the newest long run of its chapter, or None."""
+    record = runs.latest(chapter, "long", RUNS)
+    return next((c["word"] for c in record["claims"] if c["id"] == claim), None) if record else None
+
+
+def both_words(claim: str, chapter: str, word: str) -> str:
+    """Return the word of the page's run and, where a longer run was recorded, its word."""
+    longer = long_word(claim, chapter)
+    if longer is None:
+        return verdict_word(word)
+    if longer == word:
+        return f"{verdict_word(word)} <small>(also at ten times the steps)</small>"
+    return f"{verdict_word(word)} <small>(at ten times the steps: {verdict_word(longer)})</small>"
+
+
 def ledger() -> str:
-    """Return the table of all claims with their verdicts."""
+    """Return the table of all claims with their verdicts, and the claims that wait for their chapter folded away."""
     found = {c["id"]: c for record in evidence.load_evidence(EVIDENCE).values() for c in record["claims"]}
-    rows = []
+    rows, waiting = [], []
     for claim in sorted(evidence.load_claims().values(), key=lambda c: c["chapter"]):
+        number, text = claim["chapter"], html.escape(claim["claim"])
         verdict = found.get(claim["id"])
-        because = html.escape(verdict["because"]) if verdict else ""
-        rows.append(
-            [link(claim["chapter"], claim["chapter"]), claim["source"], html.escape(claim["claim"]),
-             verdict_word(verdict["word"] if verdict else "not measured yet"), because]
-        )  # fmt: skip
+        if verdict is None:
+            waiting.append([link(number, number), claim["source"], text])
+            continue
+        anchored = link(number, text, f"#verdict-{claim['id']}")
+        word = both_words(claim["id"], number, verdict["word"])
+        budget = html.escape(verdict.get("budget", ""))
+        rows.append([link(number, number), claim["source"], anchored, word, html.escape(verdict["because"]), budget])
     summary = tally([verdict["word"] for verdict in found.values()])
-    head = ["chapter", "source", "claim", "verdict", "because"]
-    return f"<p>Of {len(rows)} claims, {len(found)} have been measured: {summary}.</p>" + table(
-        head, rows, "Ledger of claims"
-    )
+    head = ["chapter", "source", "claim", "verdict", "because", "budget"]
+    count = f"{len(rows) + len(waiting)} claims, {len(found)} have been measured: {summary}."
+    shown = f"<p>Of {count}</p>" + html_table(head, rows, "Ledger of claims")
+    if waiting:
+        rest = html_table(["chapter", "source", "claim"], waiting, "Claims not measured yet")
+        shown += f"<details><summary>{len(waiting)} claims wait for their chapter</summary>{rest}</details>"
+    return shown
 
 
 def results() -> str:
-    """Return the table of everything measured by the fast preset."""
-    rows = [
-        [link(number, number), *measured(m)]
-        for number, record in evidence.load_evidence(EVIDENCE).items()
-        for m in record["measurements"]
-    ]
-    return table(["chapter", *MEASURED], rows, "Measurements of the fast preset")
+    """Return everything measured by the fast preset: a heading and a table per chapter, with a box to filter them."""
+    parts = []
+    for number, record in evidence.load_evidence(EVIDENCE).items():
+        rows = [measured(m) for m in record["measurements"]]
+        title = link(number, f"Chapter {int(number)}")
+        parts.append(f'<h2 id="chapter-{number}">{title}</h2>{html_table(MEASURED, rows, f"Chapter {int(number)}")}')
+    box = '<p><label>Show rows with <input type="search" class="gp-filter" placeholder="a word"></label></p>'
+    return f'<div class="gp-results">{box}{"".join(parts)}</div>'
 
 
 def provenance(record: dict) -> str:
-    """Return as HTML what a full run was, where it was made and from which code."""
-    effort, seed = record["parameters"].get("effort", 1), record["parameters"].get("seed", 0)
-    steps = "all its steps" if effort == 1 else f"{100 * effort:g}% of its steps (<code>effort={effort:g}</code>)"
+    """Return as HTML what a long or full run was, where it was made and from which code."""
     commit = (record.get("commit") or "none")[:10] + (" with changes" if record.get("dirty") else "")
     versions = ", ".join(f"{k} {v}" for k, v in record.get("versions", {}).items())
     minutes, source = record["wall_seconds"] / 60, record.get("source_hash", "unknown")
-    device = html.escape(re.sub(r"\b1 threads\b", "1 thread", record["device"]))  # as older records have it
+    seeds = record["seeds"]
+    count = f"seeds {seeds[0]} to {seeds[-1]}, " if seeds else ""
+    kind = {"long": "Ten times the steps", "full": "The full preset"}[record["parameters"]["preset"]]
+    notebook = next((ROOT / "notebooks").glob(f"{record['chapter']}_*.ipynb"), None)
+    present = notebook and runs.chapter_inputs(notebook, ROOT / "requirements.lock")
+    changed = "" if record.get("inputs") == present else " The chapter's code has changed since."
     return (
-        f"The full preset with {steps}, seeds from {seed} on, run on {record['date'][:10]} on {device}, "
-        f"in {minutes:.1f} minutes; commit <code>{commit}</code>, gpcore <code>{source}</code>, "
-        f"{html.escape(versions)}."
+        f"{kind}, {count}run on {record['date'][:10]} on {html.escape(record['device'])}, in {minutes:.1f} minutes; "
+        f"commit <code>{commit}</code>, gpcore <code>{source}</code>, {html.escape(versions)}.{changed}"
     )
 
 
-def full_runs() -> str:
-    """Return the newest full run of every chapter, or a sentence that there is none."""
-    parts = []
-    for number in chapters():
-        record = runs.latest(number, RUNS)
-        text = (
-            provenance(record)
-            if record
-            else f"No full run of this chapter has been recorded; <code>make full CHAPTER={number}</code> makes one."
-        )
-        parts.append(f"<p>{link(number, f'Chapter {int(number)}')}. {text}</p>")
-    return "".join(parts)
+def recorded_runs() -> str:
+    """Return the newest long and full run of every chapter that has one."""
+    found = [(number, runs.latest(number, preset, RUNS)) for number in chapters() for preset in ("long", "full")]
+    parts = [f"<p>{link(n, f'Chapter {int(n)}')}. {provenance(record)}</p>" for n, record in found if record]
+    return "".join(parts) or "<p>None has been recorded.</p>"
 
 
-def chapter_run(number: str) -> str:
-    """Return the newest full run of one chapter as HTML: provenance, numbers, verdicts, figures folded away."""
-    record = runs.latest(number, RUNS)
+def chapter_run(number: str, preset: str) -> str:
+    """Return the newest run of one chapter as HTML: provenance, verdicts, then numbers and figures folded away."""
+    record = runs.latest(number, preset, RUNS)
     if record is None:
-        return (
-            '<div class="gp-run"><p>No full run of this chapter has been recorded yet. '
-            f"<code>make full CHAPTER={number}</code> makes one.</p></div>"
-        )
+        return ""
     verdicts = "".join(
-        f"<li>“{html.escape(c['claim'])}”: {verdict_word(c['word'])}</li>" for c in record.get("claims", [])
+        f"<li>{html.escape(c['claim'])}: {verdict_word(c['word'])}. {html.escape(c['because'])}</li>"
+        for c in record["claims"]
     )
     notebook = nbformat.read(RUNS / record["folder"] / "notebook.ipynb", as_version=4)
     figures = [
-        re.sub(r"(?<=[\"#(])gp(?=[0-9a-f]{8}-)", "full-gp", output["data"]["text/html"])
+        re.sub(r"(?<=[\"#(])gp(?=[0-9a-f]{8}-)", f"{preset}-gp", output["data"]["text/html"])
         for cell in notebook.cells
         for output in cell.get("outputs", [])
         # A player has the same ids as the one above it on the page, which shows the same.
         if "gp-figure" in (markup := output.get("data", {}).get("text/html", "")) and "gp-player" not in markup
     ]
+    numbers = html_table(MEASURED, [measured(m) for m in record["measurements"]], f"Measurements of the {preset} run")
     return (
         f'<div class="gp-run"><p>{provenance(record)}</p>'
         + (f"<p>Verdicts of this run:</p><ul>{verdicts}</ul>" if verdicts else "")
-        + table(MEASURED_IN_FULL, [measured(m) for m in record["measurements"]], "Measurements of the full run")
-        + f'<details class="gp-answer"><summary>Figures of the full run</summary>{"".join(figures)}</details></div>'
+        + f'<details class="gp-answer"><summary>{len(record["measurements"])} measurements</summary>{numbers}</details>'
+        + f'<details class="gp-answer"><summary>Figures of this run</summary>{"".join(figures)}</details></div>'
     )
+
+
+def with_longer_runs(body: str, number: str) -> str:
+    """Put into every verdict's box what became of the claim at ten times the steps, where that was recorded."""
+
+    def said(place: re.Match) -> str:
+        word = long_word(place[1], number)
+        if word is None:
+            return place[0]
+        return f'<span class="gp-long">At ten times the steps, with other seeds: <strong>{word}</strong>.</span>'
+
+    return re.sub(r'<span class="gp-long" data-claim="([\w-]+)"></span>', said, body)
 
 
 def strip(number: str) -> str:
@@ -188,9 +200,8 @@ def strip(number: str) -> str:
     seeds = max([len(c["seeds"]) for c in record["claims"]] or [len(m["values"]) for m in record["measurements"]])
     lock = dict(re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
     return (
-        f'<p class="gp-strip">Chapter {int(number)}. Outputs: preset fast, on a CPU, {seeds} seeds (0 to {seeds - 1}), '
-        f"torch {lock['torch']}; re-run and compared at every change. {len(record['measurements'])} measurements, "
-        f"{len(record['claims'])} verdicts.</p>"
+        f'<p class="gp-strip">Outputs: on a CPU, up to {seeds} seeds, torch {lock["torch"]}; re-run and compared at '
+        f"every change. {len(record['measurements'])} measurements, {len(record['claims'])} verdicts.</p>"
     )
 
 
@@ -212,7 +223,7 @@ def directive(make) -> type[Directive]:
 
 
 def complete_chapter(app, doctree) -> None:
-    """Put a chapter's number before its title, the strip under it and the full run at the end."""
+    """Put a chapter's number before its title, and at the end its recorded runs and what its outputs are."""
     number = Path(app.env.docname).name[:2]
     if chapters().get(number) != app.env.docname:
         return
@@ -220,9 +231,10 @@ def complete_chapter(app, doctree) -> None:
     if title is None:
         raise ValueError(f"{app.env.docname} has no title")
     title.insert(0, nodes.Text(f"{int(number)}. "))
-    title.parent.insert(title.parent.index(title) + 1, raw(strip(number)))
-    section = nodes.section("", nodes.title("", "Full run"), raw(chapter_run(number)), ids=["full-run"])
-    title.parent.append(section)
+    for preset, heading in (("long", "At ten times the steps"), ("full", "Full run")):
+        if shown := chapter_run(number, preset):
+            title.parent.append(nodes.section("", nodes.title("", heading), raw(shown), ids=[f"{preset}-run"]))
+    title.parent.append(raw(strip(number)))
 
 
 def depend_on_evidence(app, env, added, changed, removed) -> list[str]:
@@ -230,8 +242,11 @@ def depend_on_evidence(app, env, added, changed, removed) -> list[str]:
     return [*chapters().values(), "book/ledger", "book/results"]
 
 
-def frame_wide_figures(app, pagename, templatename, context, doctree) -> None:
-    """Put every figure of two or more panels into a frame that scrolls where the screen is too narrow to read it."""
+def complete_page(app, pagename, templatename, context, doctree) -> None:
+    """Fill the verdicts' longer runs, and put every figure of two or more panels into a frame that scrolls where the
+    screen is too narrow to read it."""
+    if (number := Path(pagename).name[:2]) in chapters():
+        context["body"] = with_longer_runs(context.get("body", ""), number)
     frame = '<div class="gp-scroll" tabindex="0" role="group" aria-label="wide figure">{}</div>'
     context["body"] = re.sub(
         r'<svg [^>]*?role="img"[^>]*?viewBox="0 0 (\d+)[^>]*>.*?</svg>',
@@ -262,11 +277,12 @@ def finish(app, error) -> None:
 
 def setup(app) -> dict:
     register_plugin("pybtex.style.formatting", "linked", Linked)
-    for name, make in (("ledger", ledger), ("results", results), ("fullruns", full_runs), ("livingpage", living_page)):
+    directives = {"ledger": ledger, "results": results, "recordedruns": recorded_runs, "livingpage": living_page}
+    for name, make in directives.items():
         app.add_directive(name, directive(make))
     # Before the builder's own readers of titles and contents (500), which then know the number and the full run.
     app.connect("doctree-read", complete_chapter, priority=400)
-    app.connect("html-page-context", frame_wide_figures)
+    app.connect("html-page-context", complete_page)
     app.connect("autodoc-process-signature", readable_signature)
     app.connect("env-get-outdated", depend_on_evidence)
     app.connect("build-finished", finish)

@@ -101,7 +101,9 @@ SCALING: dict[str, tuple[str, str]] = {
         _CLIP,
     ),
     "non-finite-passed-on": (
-        "that a gradient that is not finite stops the step, by an error or by leaving it out: inf times 0 is NaN",
+        "that a gradient that is not finite stops the step, by an error or by leaving it out: inf times 0 is NaN. "
+        "PyTorch's clip_grad_norm_ raises only with error_if_nonfinite=True; with a GradScaler the flag is left out, "
+        "since scaler.step() leaves such a step out",
         _STEP,
     ),
     "never-scales": ("a gradient of norm max_norm where it was longer", _STEP),

@@ -92,6 +92,7 @@ class Report:
         undecided: sentences on what could not be told.
         weight: the number that the law was found to be multiplied by, or None.
         recognised: False where no law that is known gives what the function did, so that it could not be judged.
+        sound: False where it was recognised as a law that is known to differ from the right one.
         notes: sentences on what is good to know and no fault.
     """
 
@@ -101,12 +102,13 @@ class Report:
     undecided: tuple[str, ...] = ()
     weight: float | None = None
     recognised: bool = True
+    sound: bool = True
     notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """False if there is a fault or the function is not recognised; notes and what is undecided do not count."""
-        return self.recognised and not any(finding.fault for finding in self.findings)
+        """False if there is a fault, or the function is not recognised as a sound one; notes do not count."""
+        return self.recognised and self.sound and not any(finding.fault for finding in self.findings)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -124,6 +126,8 @@ class Report:
             return f"{count} fault{'s' if count > 1 else ''}"
         if not self.recognised:
             return "not recognised, so it could not be judged"
+        if not self.sound:
+            return "no fault with a name, but not what it should be"
         return "no fault found, but not everything could be decided" if self.undecided else "no fault found"
 
     def __str__(self) -> str:

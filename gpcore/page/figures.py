@@ -11,6 +11,8 @@ import sys
 import matplotlib
 from matplotlib.figure import Figure
 
+__all__ = ["figure", "show", "to_svg"]
+
 # Okabe-Ito: told apart under every common colour-blindness. A thing keeps its colour through the whole book.
 REAL = "#0072b2"
 GENERATED = "#d55e00"
@@ -74,6 +76,11 @@ def figure(columns: int = 1, rows: int = 1, *, aspect: float = 0.72, **subplots)
 
     Raises:
         ValueError: for more than four columns.
+
+    Example:
+        >>> fig, axes = gp.figure(2)
+        >>> len(axes)
+        2
     """
     if columns not in WIDTHS:
         raise ValueError(f"columns must be one of {', '.join(map(str, WIDTHS))}, got {columns!r}")
@@ -104,6 +111,11 @@ def to_svg(fig: Figure, alt: str, scope: str = "") -> str:
 
     Raises:
         ValueError: for an alt text under 20 characters, or an SVG above 400 kB.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.figures.to_svg(fig, "An empty panel with two axes.")[:4]
+        '<svg'
     """
     alt = check_alt(alt)
     if fig.get_layout_engine() is None:
@@ -177,17 +189,45 @@ class Output:
         return self.bundle["text/plain"]
 
 
+def say(ax, text: str) -> None:
+    """Keep what was drawn on an Axes, in words, for the alternative text that :func:`show` puts together."""
+    ax.figure.__dict__.setdefault("gp_said", []).append((ax, text))
+
+
+def _said(fig: Figure) -> str:
+    """What was drawn, panel by panel; a panel is called by its title or else by its vertical axis."""
+    panels: dict = {}
+    for ax, text in fig.__dict__.get("gp_said", []):
+        panels.setdefault(ax, []).append(text)
+    names = {ax: re.sub(r"[$\\{}]", "", ax.get_title() or ax.get_ylabel()) for ax in panels}
+    return " ".join(f"{names[ax]}: {'; '.join(texts)}.".lstrip(": ") for ax, texts in panels.items())
+
+
 def show(fig: Figure, alt: str, caption: str = "") -> None:
     """Display a figure in a notebook as inline SVG, and close it.
 
+    The alternative text is ``alt`` and what the plotting calls say of what they drew: where each curve starts, ends and
+    how far its runs are apart. A figure with bands says in its caption what line and band are.
+
     Args:
         fig: a matplotlib figure, best made by :func:`figure`.
-        alt: what the figure shows, in at least 20 characters; it is also the output's plain text.
+        alt: a sentence of at least 20 characters on what the figure shows, without measured numbers; it is also the
+            output's plain text.
         caption: plain text put under the figure.
 
     Raises:
         ValueError: as :func:`to_svg`.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> _ = ax.plot([0, 1], [0, 1])
+        >>> gp.show(fig, "A straight line from the origin to (1, 1).")
+        Figure: A straight line from the origin to (1, 1).
     """
     from IPython.display import display
 
-    display(Output(f"Figure: {check_alt(alt)}", figure_html(to_svg(fig, alt), caption)))
+    alt = check_alt(alt)
+    seeds = fig.__dict__.get("gp_seeds", 1)
+    bands = f"Line: median; band: range over {seeds} seeds." if seeds > 1 else ""
+    caption = " ".join(filter(None, [caption.strip(), bands]))
+    display(Output(f"Figure: {alt}", figure_html(to_svg(fig, f"{alt} {_said(fig)}".strip()), caption)))

@@ -8,58 +8,29 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
 
-from ..penalties import gradient_norms
 from ..training.config import History, stack
-from .figures import GENERATED, GRADIENT, INK, LINES, MARKERS, NEUTRAL, REAL, SMOOTH, SWEEP
+from .figures import GENERATED, GRADIENT, INK, LINES, MARKERS, NEUTRAL, REAL, SWEEP, say
+from .surfaces import MAX_MARKERS, as_array, cloud, norm_map, square, value_surface, vector_field  # noqa: F401  drawn on the plane, named here as well
+from .tables import short
 
 MAX_POINTS = 250  # of a line: more than this is finer than a pixel
-MAX_MARKERS = 300  # of a cloud that stays vector graphics
-
-
-def _array(values) -> np.ndarray:
-    """A NumPy array of a tensor on any device, or of anything else that NumPy takes."""
-    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
-
-
-def _box(extent: float | tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-    """(left, right, bottom, top), of which a number is the half-width."""
-    return (-extent, extent, -extent, extent) if isinstance(extent, (int, float)) else tuple(extent)
-
-
-def _square(ax: Axes, extent) -> None:
-    box = _box(extent)
-    ax.set(xlim=box[:2], ylim=box[2:], aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
-
-
-def _points(extent, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The coordinates of an n by n grid, and its points (n * n, 2) row by row from the bottom."""
-    left, right, bottom, top = _box(extent)
-    x, y = np.linspace(left, right, n), np.linspace(bottom, top, n)
-    return x, y, np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-
-
-def _on_grid(critic, extent, n: int, measure: Callable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coordinates and values (rows, columns): of ``measure(critic, points)``, or given already as a grid."""
-    if not callable(critic):
-        values = _array(critic)
-        left, right, bottom, top = _box(extent)
-        return np.linspace(left, right, values.shape[1]), np.linspace(bottom, top, values.shape[0]), values
-    x, y, points = _points(extent, n)
-    parameter = next(critic.parameters(), None) if isinstance(critic, torch.nn.Module) else None
-    points = torch.as_tensor(points, dtype=torch.float32)
-    points = points if parameter is None else points.to(parameter)  # its device and its precision
-    return x, y, _array(measure(critic, points)).reshape(n, n)
 
 
 def legend(ax: Axes, columns: int = 2) -> None:
-    """Put the legend above the panel, where it covers nothing."""
+    """Put the legend above the panel, where it covers nothing.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> _ = ax.plot([0, 1], label="a line")
+        >>> gp.plots.legend(ax)
+        >>> ax.get_legend() is not None
+        True
+    """
     ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, columnspacing=1.2, borderaxespad=0.2)
 
 
@@ -78,8 +49,12 @@ def band(ax: Axes, x, runs, color: str, label: str, log: bool = False) -> None:
 
     Raises:
         ValueError: where ``runs`` does not have one column for each position.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.band(ax, [0, 1, 2], torch.rand(16, 3), gp.figures.CRITIC, "critic")
     """
-    x, runs = _array(x).astype(float), np.atleast_2d(_array(runs)).astype(float)
+    x, runs = as_array(x).astype(float), np.atleast_2d(as_array(runs)).astype(float)
     if runs.ndim != 2 or runs.shape[1] != len(x):
         raise ValueError(f"runs must have shape (S, {len(x)}), one column for each x, got {runs.shape}")
     buckets = np.array_split(np.arange(len(x)), min(len(x), MAX_POINTS))
@@ -98,10 +73,31 @@ def band(ax: Axes, x, runs, color: str, label: str, log: bool = False) -> None:
             ax.plot(x[last[-1]], run[last[-1]], "x", color=color, markersize=8, markeredgewidth=2)
     if log:
         ax.set_yscale("log")
+    ax.figure.gp_seeds = max(len(runs), getattr(ax.figure, "gp_seeds", 1))
+    say(ax, _course(label, middle, runs))
+
+
+def _course(label: str, middle: Sequence[float], runs: np.ndarray) -> str:
+    """The course of a curve in words: its start and end, the range of its runs there, and how far it went between."""
+    middle = np.asarray(middle)[np.isfinite(middle)]
+    if not len(middle):
+        return f"{label} has no finite value"
+    first, last, low, high = middle[0], middle[-1], middle.min(), middle.max()
+    ends = [run[np.isfinite(run)][-1] for run in runs if np.isfinite(run).any()]
+    text = f"{label} starts at {short(first)} and ends at {short(last)}"
+    text += f" ({short(min(ends))} to {short(max(ends))})" if len(ends) > 1 else ""
+    text += f", highest {short(high)}" if high > max(first, last) + 0.05 * abs(high) else ""
+    return text + (f", lowest {short(low)}" if low < min(first, last) - 0.05 * abs(low) else "")
 
 
 def curves(ax: Axes, histories: Iterable[History], name: str, color: str, label: str, log: bool = False) -> None:
-    """Draw one series of several runs with :func:`band`: ``name`` is a field of ``History``, or a score's name."""
+    """Draw one series of several runs with :func:`band`: ``name`` is a field of ``History``, or a score's name.
+
+    Example:
+        >>> runs = gp.train_many(gp.Config(steps=3, n_critic=1, batch_size=8, width=8, device="cpu"), [0, 1])
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.curves(ax, runs, "critic_loss", gp.figures.CRITIC, "critic")
+    """
     histories = list(histories)
     steps = "score_step" if any(name in history.scores for history in histories) else "step"
     x = max((getattr(history, steps) for history in histories), key=len)
@@ -109,74 +105,18 @@ def curves(ax: Axes, histories: Iterable[History], name: str, color: str, label:
     ax.set(xlabel="generator step", ylabel=name.replace("_", " "))
 
 
-def _cloud(ax: Axes, points, marker: str, color: str, label: str, **style) -> None:
-    points = _array(points)
-    ax.plot(*points.T, marker, color=color, label=label, rasterized=len(points) > MAX_MARKERS, **style)
-
-
 def samples(ax: Axes, real=None, fake=None, limit: float = 2.0) -> None:
-    """Scatter real samples (circles) and generated ones (crosses), each ``(N, 2)`` or None, on ±limit."""
+    """Scatter real samples (circles) and generated ones (crosses), each ``(N, 2)`` or None, on ±limit.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.samples(ax, real=gp.data.eight_gaussians(50), fake=torch.randn(50, 2))
+    """
     if real is not None:
-        _cloud(ax, real, "o", REAL, "real", markersize=3.5, alpha=0.6, markeredgewidth=0)
+        cloud(ax, real, "o", REAL, "real", markersize=3.5, alpha=0.6, markeredgewidth=0)
     if fake is not None:
-        _cloud(ax, fake, "x", GENERATED, "generated", markersize=4, alpha=0.8, markeredgewidth=1.1)
-    _square(ax, limit)
-
-
-def _heat_map(ax: Axes, x, y, values, **style):
-    """A smooth image of values on a grid, whose points are the centres of its pixels.
-
-    It is stored with one pixel a grid point, a tenth of what a smooth image takes; who draws the figure smooths it.
-    """
-    dx, dy = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
-    box = (x[0] - dx, x[-1] + dx, y[0] - dy, y[-1] + dy)
-    image = ax.imshow(values, extent=box, origin="lower", interpolation="none", **style)
-    image.set_gid(SMOOTH)
-    return image
-
-
-def value_surface(ax: Axes, critic, extent, real=None, n: int = 64) -> None:
-    """Draw a critic's value over the plane as a heat map with contour lines, dashed where the value is negative.
-
-    Args:
-        critic: a function of points ``(N, 2)`` that returns ``(N,)``, or its values ``(rows, columns)`` on a grid over
-            ``extent``, the bottom row first.
-        extent: half-width, or (left, right, bottom, top).
-        real: real samples ``(N, 2)`` to put on top.
-        n: points a side.
-    """
-    with torch.no_grad():
-        x, y, values = _on_grid(critic, extent, n, lambda critic, points: critic(points))
-    image = _heat_map(ax, x, y, values, cmap="cividis")
-    if np.ptp(values) > 0:
-        ax.contour(x, y, values, levels=8, colors="white", linewidths=0.8, alpha=0.7)
-    if real is not None:
-        _cloud(ax, real, "o", REAL, "real", markersize=4, markeredgecolor="white", markeredgewidth=0.6)
-    ax.figure.colorbar(image, ax=ax, label="critic value")
-    _square(ax, extent)
-
-
-def norm_map(ax: Axes, critic, extent, n: int = 64) -> None:
-    """Draw the norm of a critic's gradient with respect to its input: orange below 1, purple above, a line at 1.
-
-    Args:
-        critic: a differentiable function of points ``(N, 2)`` that returns ``(N,)``, or the norms ``(rows, columns)``.
-        extent: half-width, or (left, right, bottom, top).
-        n: points a side.
-    """
-    x, y, values = _on_grid(critic, extent, n, gradient_norms)
-    finite = np.abs(np.log10(values[np.isfinite(values) & (values > 0)]))
-    # The same distance up and down keeps the middle of the colours at 1; beyond a factor of 100 all look alike.
-    span = 10 ** min(2.0, max(0.3, finite.max(initial=0.3)))
-    image = _heat_map(ax, x, y, np.clip(values, 1 / span, span), cmap="PuOr", norm=LogNorm(1 / span, span))
-    if values.min() < 1 < values.max():
-        ax.contour(x, y, values, levels=[1.0], colors="black", linewidths=1.4)
-    bar = ax.figure.colorbar(image, ax=ax, label="gradient norm")
-    ticks = (0.01, 0.1, 1, 10, 100) if span > 11 else (0.1, 0.2, 0.5, 1, 2, 5, 10)
-    ticks = [tick for tick in ticks if 1 / span <= tick <= span]
-    bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
-    bar.minorticks_off()
-    _square(ax, extent)
+        cloud(ax, fake, "x", GENERATED, "generated", markersize=4, alpha=0.8, markeredgewidth=1.1)
+    square(ax, limit)
 
 
 def _colored(by_label: Mapping[str, object]):
@@ -187,9 +127,14 @@ def _colored(by_label: Mapping[str, object]):
 
 
 def layer_norms(ax: Axes, norms_by_label: Mapping[str, object]) -> None:
-    """Draw the norm of the gradient at every layer, on a log scale: ``(depth,)`` or ``(S, depth)`` for each label."""
+    """Draw the norm of the gradient at every layer, on a log scale: ``(depth,)`` or ``(S, depth)`` for each label.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.layer_norms(ax, {"clipped": torch.logspace(0, -3, 12), "penalised": torch.ones(12)})
+    """
     for color, (label, norms) in _colored(norms_by_label):
-        norms = np.atleast_2d(_array(norms))
+        norms = np.atleast_2d(as_array(norms))
         band(ax, np.arange(1, norms.shape[1] + 1), norms, color, label, log=True)
     ax.set(xlabel="layer, from the input", ylabel="gradient norm")
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -198,8 +143,9 @@ def layer_norms(ax: Axes, norms_by_label: Mapping[str, object]) -> None:
 
 def _histogram(ax: Axes, values_by_label: Mapping[str, object], edges: np.ndarray) -> None:
     for color, (label, values) in _colored(values_by_label):
-        values = _array(values).ravel()
+        values = as_array(values).ravel()
         share = np.histogram(values, edges)[0] / len(values)
+        say(ax, f"{label}: median {short(float(np.median(values)))}")
         ax.stairs(share, edges, color=color, linestyle=LINES[color], linewidth=1.8, label=label)
     legend(ax)
 
@@ -208,8 +154,12 @@ def weight_histogram(ax: Axes, weights_by_label: Mapping[str, object], clip: flo
     """Draw the shares of a network's weights, any shape for each label.
 
     With ``clip`` there are dotted lines at ±clip, and weights beyond 1.05 times that are counted but not drawn.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.weight_histogram(ax, {"clipped": torch.randn(999).clamp(-1, 1)}, clip=1.0)
     """
-    limit = clip or max(np.abs(_array(weights)).max() for weights in weights_by_label.values())
+    limit = clip or max(np.abs(as_array(weights)).max() for weights in weights_by_label.values())
     # An odd number of bins: ±limit and 0 lie inside a bin, not on an edge where rounding would choose the side.
     _histogram(ax, weights_by_label, np.linspace(-1.05 * limit, 1.05 * limit, 42))
     for bound in (-clip, clip) if clip else ():
@@ -221,16 +171,25 @@ def histogram_of_norms(ax: Axes, norms_by_label: Mapping[str, object], target: f
     """Draw the shares of gradient norms ``(N,)`` for each label, with a line at the target of the penalty.
 
     The highest percent of each label may lie beyond the right end; the shares count it all the same.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.histogram_of_norms(ax, {"two-sided": 1 + 0.1 * torch.randn(999)})
     """
-    highest = max(2 * target, *(np.quantile(_array(norms), 0.99) for norms in norms_by_label.values()))
+    highest = max(2 * target, *(np.quantile(as_array(norms), 0.99) for norms in norms_by_label.values()))
     _histogram(ax, norms_by_label, np.linspace(0, highest, 41))
     ax.axvline(target, color=NEUTRAL, linestyle=":", zorder=0)
     ax.set(xlabel="gradient norm", ylabel="share of points")
 
 
 def image_grid(ax: Axes, images, columns: int = 8) -> None:
-    """Draw images ``(N, 1, H, W)`` with values in [-1, 1] as tiles, black at -1 and white at 1."""
-    images = _array(images)[:, 0]
+    """Draw images ``(N, 1, H, W)`` with values in [-1, 1] as tiles, black at -1 and white at 1.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.image_grid(ax, gp.data.digits()[0][:16].reshape(-1, 1, 8, 8))
+    """
+    images = as_array(images)[:, 0]
     n, height, width = images.shape
     rows = math.ceil(n / columns)
     sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), np.nan)  # NaN: see-through seams
@@ -241,25 +200,14 @@ def image_grid(ax: Axes, images, columns: int = 8) -> None:
     ax.axis("off")
 
 
-def vector_field(ax: Axes, field: Callable, extent, n: int = 11) -> None:
-    """Draw arrows of ``field``, a function of an array of points ``(N, 2)`` that returns ``(N, 2)``, on an n by n grid.
-
-    For the Dirac-GAN: ``lambda p: gp.dirac.vector_field("r1", *p.T)``.
-    """
-    left, right, bottom, top = _box(extent)
-    x, y = 0.04 * (right - left), 0.04 * (top - bottom)  # a margin, or the outer arrows are cut
-    _, _, points = _points((left + x, right - x, bottom + y, top - y), n)
-    vectors = _array(field(points))
-    # Lengths grow as the square root: near an equilibrium the arrows would be dots otherwise.
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors = vectors / np.sqrt(np.maximum(length, 1e-12))
-    ax.quiver(*points.T, *vectors.T, color=NEUTRAL, angles="xy", width=0.005, pivot="mid")
-    _square(ax, extent)
-
-
 def trajectory(ax: Axes, path, color: str = GRADIENT, label: str | None = None) -> None:
-    """Draw a path ``(T, 2)`` of (theta, psi) in the Dirac-GAN: circle at the start, square at the end, cross at 0."""
-    path = _array(path)
+    """Draw a path ``(T, 2)`` of (theta, psi) in the Dirac-GAN: circle at the start, square at the end, cross at 0.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.trajectory(ax, gp.dirac.simulate("gan"))
+    """
+    path = as_array(path)
     ax.plot(*path.T, color=color, linewidth=1.2, label=label)
     ax.plot(*path[0], "o", color=color, markersize=7, markerfacecolor="none", markeredgewidth=1.6)
     ax.plot(*path[-1], "s", color=color, markersize=6)
@@ -268,8 +216,13 @@ def trajectory(ax: Axes, path, color: str = GRADIENT, label: str | None = None) 
 
 
 def arrows(ax: Axes, vectors, labels: Sequence[str], colors: Sequence[str] | None = None) -> None:
-    """Draw vectors ``(k, 2)`` from the origin, each with its label in the legend: what scaling does to a gradient."""
-    vectors = _array(vectors)
+    """Draw vectors ``(k, 2)`` from the origin, each with its label in the legend: what scaling does to a gradient.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.arrows(ax, [(3.0, 4.0), (0.6, 0.8)], ["gradient", "scaled to norm 1"])
+    """
+    vectors = as_array(vectors)
     colors = SWEEP[: len(vectors)] if colors is None else colors
     for vector, label, color in zip(vectors, labels, colors, strict=True):
         style = dict(color=color, linewidth=2.2, linestyle=LINES.get(color, "-"))

@@ -1,17 +1,20 @@
-"""Where numbers come from: hashes of what a chapter depends on, checkpoints, and records of full runs."""
+"""Where numbers come from: hashes of what a chapter depends on, checkpoints, and records of long and full runs."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
+import inspect
 import json
-import os
 import platform
 import re
 import subprocess
 from pathlib import Path
 
 import torch
+
+__all__ = ["provenance", "reached", "source_hash"]
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -39,20 +42,63 @@ def _tree(node) -> str:
     return f"[{', '.join(map(_tree, node))}]" if isinstance(node, list) else repr(node)
 
 
-def source_hash(folder: Path | None = None) -> str:
-    """Return a digest of every Python file of ``gpcore`` as a syntax tree without docstrings, and of the claims.
+def source_hash(folder: Path | None = None, modules: set[Path] | None = None) -> str:
+    """Return a digest of Python files of ``gpcore`` as syntax trees without docstrings, and of the claims.
 
     Args:
         folder: where the files are; None is the folder of ``gpcore`` itself.
+        modules: the files that count; None is every one.
+
+    Example:
+        >>> len(source_hash())
+        16
     """
     folder = Path(folder or PACKAGE)
     parts = [
         f"{path.relative_to(folder).as_posix()}\n{_code(path.read_text(encoding='utf-8'))}"
         for path in sorted(folder.rglob("*.py"))
+        if modules is None or path in modules
     ]
     # The claims' wording is part of what the verdicts' boxes show.
     parts += [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("claims.yml"))]
     return _digest("\n".join(parts))
+
+
+def reached(code: str) -> set[Path]:
+    """Return the files of ``gpcore`` that code can reach: those of the names ``gp.…`` in it, and what these import.
+
+    A name that is not one of the package's, and ``getattr(gp, ...)``, reach every file.
+
+    Example:
+        >>> sorted(path.stem for path in gp.runs.reached("gp.interpolate(real, fake)"))
+        ['__init__', '_checks', 'penalties']
+    """
+    if re.search(r"getattr\(\s*gp\b", code):
+        return set(PACKAGE.rglob("*.py"))
+    package = importlib.import_module("gpcore")
+    todo, found = set(), {PACKAGE / "__init__.py"}
+    for name in set(re.findall(r"\bgp\.(\w+)", code)):
+        value = getattr(package, name, None)
+        module = value if inspect.ismodule(value) else inspect.getmodule(value)
+        if module is None or not module.__name__.startswith("gpcore"):
+            return set(PACKAGE.rglob("*.py"))
+        todo.add(Path(module.__file__))
+    while todo:
+        path = todo.pop()
+        found.add(path)
+        todo |= _imports(path) - found
+    return found
+
+
+def _imports(path: Path) -> set[Path]:
+    """The files that a file of gpcore imports, wherever in it, with the folders' own ``__init__`` on the way."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            places = [base, *(base / alias.name for alias in node.names)]
+            found |= {file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")}
+    return {file for file in found if file.is_file() and file != PACKAGE / "__init__.py"}
 
 
 def _code_cells(notebook: Path) -> str:
@@ -71,30 +117,21 @@ def notebook_hash(notebook: Path) -> str:
 
 
 def chapter_inputs(notebook: Path, lock: Path) -> dict[str, str]:
-    """Return the hashes of all that a chapter's outputs depend on: its code, ``gpcore`` and the locked environment.
+    """Return hashes of all that a chapter's outputs depend on: its code, what it reaches of ``gpcore``, the lock.
 
     To a chapter that shows the living page the page's script belongs as well, for its output holds it.
     """
     # Comments of the lock change no package.
     pins = [line for line in Path(lock).read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
-    found = {"cells": notebook_hash(notebook), "gpcore": source_hash(), "lock": _digest("\n".join(pins))}
-    if "widgets.playground(" in _code_cells(notebook):
+    code = _code_cells(notebook)
+    found = {
+        "cells": notebook_hash(notebook),
+        "gpcore": source_hash(modules=reached(code)),
+        "lock": _digest("\n".join(pins)),
+    }
+    if "widgets.playground(" in code:
         found["playground"] = _digest((PACKAGE / "page" / "playground.js").read_text(encoding="utf-8"))
     return found
-
-
-def checkpoint(name: str) -> Path | None:
-    """Return the file for the checkpoint called ``name``, to be passed as ``resume``; None outside full runs.
-
-    The folder is named by the environment variable ``GPCORE_CHECKPOINTS``, which ``make full`` sets.
-
-    Raises:
-        ValueError: a name with other characters than letters, digits, ``-``, ``_`` and ``.``.
-    """
-    if not re.fullmatch(r"[\w.-]+", name, flags=re.ASCII):
-        raise ValueError(f"name must consist of letters, digits, '-', '_' and '.', got {name!r}")
-    folder = os.environ.get("GPCORE_CHECKPOINTS")
-    return Path(folder) / name if folder else None
 
 
 def _git(*words: str) -> str | None:
@@ -109,6 +146,10 @@ def provenance(device: str | torch.device = "auto") -> dict:
     """Return what identifies a run's code and machine: commit, hash, versions and the device's name.
 
     ``commit`` is None outside a repository; ``dirty`` says that files differed from the commit.
+
+    Example:
+        >>> gp.runs.provenance("cpu")["device"].startswith("CPU")
+        True
     """
     cuda = torch.cuda.is_available() and str(device) != "cpu"
     threads = torch.get_num_threads()
@@ -122,7 +163,7 @@ def provenance(device: str | torch.device = "auto") -> dict:
 
 
 def write_record(folder: Path, record: dict) -> Path:
-    """Write ``record.json`` of a full run into ``folder`` and return its path.
+    """Write ``record.json`` of a long or full run into ``folder`` and return its path.
 
     Raises:
         ValueError: a record without its chapter, date, device, wall time, parameters or measurements.
@@ -135,9 +176,9 @@ def write_record(folder: Path, record: dict) -> Path:
     return path
 
 
-def latest(chapter: str, folder: Path) -> dict | None:
-    """Return the newest record of a chapter's full runs in ``folder``, with its own folder as ``"folder"``, or None."""
+def latest(chapter: str, preset: str, folder: Path) -> dict | None:
+    """Return the newest record of a chapter with that preset, with its own folder as ``"folder"``, or None."""
     records = []
-    for path in Path(folder).glob(f"{chapter}-*/record.json"):
+    for path in Path(folder).glob(f"{chapter}-{preset}-*/record.json"):
         records.append(json.loads(path.read_text(encoding="utf-8")) | {"folder": path.parent.name})
     return max(records, key=lambda record: record["date"], default=None)

@@ -21,7 +21,7 @@ from ..penalties import dragan_points, interpolate
 from ..sweep.layers import Dense, layers_of
 from ..sweep.passes import adjoints, double_backward, forward, plain_backward, rows
 from . import checkpoint
-from .config import Config, History, build_networks
+from .config import Config, History, adversarial_budget, build_networks
 from .constraints import PENALTIES
 from .loop import fingerprint, keep_memory, make_optimizer, progress_bar, resolve_device
 from .stacks import SCALINGS, Stack, scale_rows_
@@ -47,7 +47,14 @@ class _Replicas:
         self.rngs = [torch.Generator(self.device).manual_seed(seed) for seed in seeds]
         pairs = [build_networks(dataclasses.replace(config, seed=seed)) for seed in seeds]
         self.alive = [
-            History(seed, "replicas", critic=c.to(self.device), generator=g.to(self.device), noise_dim=config.noise_dim)
+            History(
+                seed,
+                "replicas",
+                critic=c.to(self.device),
+                generator=g.to(self.device),
+                noise_dim=config.noise_dim,
+                budget=adversarial_budget(config),
+            )
             for seed, (c, g) in zip(seeds, pairs, strict=True)
         ]
         self.histories = list(self.alive)
@@ -103,7 +110,7 @@ class _Replicas:
             "optimizers": {name: stack.optimizer.state_dict() for name, stack in self.stacks.items()},
             "networks": [[h.critic.state_dict(), h.generator.state_dict()] for h in self.histories],
             "histories": [
-                {k: v for k, v in vars(h).items() if k not in ("critic", "generator")} for h in self.histories
+                {k: v for k, v in vars(h).items() if k not in ("critic", "generator", "budget")} for h in self.histories
             ],
         }
 

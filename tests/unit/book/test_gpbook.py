@@ -4,43 +4,58 @@ import gpbook
 import pytest
 
 RECORD = {
-    "parameters": {"preset": "full", "device": "auto", "seed": 0, "effort": 0.005},
+    "chapter": "06",
+    "parameters": {"preset": "full", "device": "auto", "seed": 0},
+    "seeds": [0, 1, 2],
     "date": "2026-11-21T06:53:34+00:00",
     "commit": "0123456789abcdef",
     "source_hash": "fedcba",
     "versions": {"torch": "2.13.0"},
-    "device": "CPU, 1 threads",
+    "device": "CPU, 1 thread",
     "wall_seconds": 412.1,
 }
 
 
 @pytest.mark.parametrize(
     ("counts", "text"),
-    [((5, 7, 1), "5 hold, 7 hold if, 1 does not"), ((1, 1, 2), "1 holds, 1 holds if, 2 do not"),
-     ((0, 0, 0), "0 hold, 0 hold if, 0 do not")],
-)  # fmt: skip
+    [
+        ((5, 7, 1, 0), "5 hold, 7 hold under a condition, 1 does not hold, 0 are not decided"),
+        ((1, 1, 2, 1), "1 holds, 1 holds under a condition, 2 do not hold, 1 is not decided"),
+    ],
+)
 def test_verdicts_are_counted_in_english(counts, text):
     words = [word for n, word in zip(counts, gpbook.evidence.WORDS, strict=True) for _ in range(n)]
     assert gpbook.tally(words) == text
 
 
-def test_a_full_run_says_what_it_was():
+def test_a_recorded_run_says_what_it_was():
     text = gpbook.provenance(RECORD)
-    assert "The full preset with 0.5% of its steps (<code>effort=0.005</code>), seeds from 0 on, " in text
-    assert "on CPU, 1 thread, in 6.9 minutes" in text and "<code>0123456789</code>" in text
-    whole = gpbook.provenance(RECORD | {"parameters": {"seed": 3}, "device": "CPU, 12 threads", "dirty": True})
-    assert "with all its steps, seeds from 3 on" in whole and "CPU, 12 threads" in whole and "with changes" in whole
+    assert text.startswith("The full preset, seeds 0 to 2, run on 2026-11-21 on CPU, 1 thread, in 6.9 minutes; ")
+    assert "<code>0123456789</code>" in text and "with changes" not in text
+    long = gpbook.provenance(RECORD | {"parameters": {"preset": "long"}, "seeds": [100, 115], "dirty": True})
+    assert long.startswith("Ten times the steps, seeds 100 to 115, run on") and "with changes" in long
 
 
 def test_a_measurement_fills_its_row():
     one = gpbook.measured({"name": "a < b", "values": [1.88], "band": [0, 100000.0], "unit": "m"})
-    assert one == ["a &lt; b", "1.88 m", "one value", "1", "0 to 100,000"]
-    three = gpbook.measured({"name": "a", "values": [1.0, 2.0, 4.0], "band": [0, 9], "unit": ""})
-    assert three == ["a", "2", "1 to 4", "3", "0 to 9"]
+    assert one == ["a &lt; b", "1.88 m", "1"]
+    three = gpbook.measured({"name": "a", "values": [1.0, 2.0, 4.0], "band": None, "unit": ""})
+    assert three == ["a", "2 (1 to 4)", "3"]
 
 
-def test_cells_know_their_column():
-    table = gpbook.table(["first", "second"], [["1", "2"]], "numbers")
-    assert '<td data-label="first">1</td><td data-label="second">2</td>' in table
-    with pytest.raises(ValueError):
-        gpbook.table(["first"], [["1", "2"]], "numbers")
+BOX = '<p><span class="gp-long" data-claim="gp-stability"></span> Because.</p>'
+
+
+@pytest.mark.parametrize("word", ["holds", "does not hold"])
+def test_a_verdict_shows_what_became_of_it_in_the_longer_run(word, monkeypatch):
+    record = {"claims": [{"id": "gp-stability", "word": word}, {"id": "balance", "word": "holds if"}]}
+    monkeypatch.setattr(gpbook.runs, "latest", lambda chapter, preset, folder: record if preset == "long" else None)
+    assert f"<strong>{word}</strong>" in gpbook.with_longer_runs(BOX, "06")
+    assert ("also at ten times" in gpbook.both_words("gp-stability", "06", "holds")) == (word == "holds")
+
+
+def test_without_a_longer_run_the_box_says_nothing_about_it(monkeypatch):
+    monkeypatch.setattr(gpbook.runs, "latest", lambda *arguments: None)
+    assert gpbook.with_longer_runs(BOX, "06") == BOX
+    assert "ten times" not in gpbook.both_words("gp-stability", "06", "holds")
+    assert gpbook.chapter_run("06", "full") == ""

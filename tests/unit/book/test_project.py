@@ -26,7 +26,8 @@ LOCK = [
 MODULES = sorted((ROOT / "gpcore").rglob("*.py"))
 # The rooms of gpcore, and whom each may import besides itself. The checker stands on nothing but the checks of
 # arguments, for it judges code of any origin.
-SUBJECT = {"losses", "penalties", "lipschitz", "scaling", "per_sample", "dirac"}
+SUBJECT = {"losses", "penalties", "lipschitz", "dirac"}
+SUBJECT |= {"scaling", "blocks", "thresholds", "per_sample", "_norms"}
 SUBJECT |= {"data", "datasets", "models", "metrics"}  # what experiments are made of
 ROOMS = {
     "_checks": set(),

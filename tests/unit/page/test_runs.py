@@ -87,16 +87,6 @@ def test_the_page_s_script_counts_where_it_is_shown(tmp_path, monkeypatch):
     assert {key for key in found["g", "one"] if found["g", "one"][key] != found["g", "two"][key]} == {"playground"}
 
 
-def test_checkpoints_have_a_folder_in_full_runs_only(monkeypatch, tmp_path):
-    monkeypatch.delenv("GPCORE_CHECKPOINTS", raising=False)
-    assert runs.checkpoint("digits-1.0") is None
-    monkeypatch.setenv("GPCORE_CHECKPOINTS", str(tmp_path))
-    assert runs.checkpoint("digits-1.0") == tmp_path / "digits-1.0"
-    for bad in ("", "a/b", "a b", "é"):
-        with pytest.raises(ValueError, match="name must consist of"):
-            runs.checkpoint(bad)
-
-
 def test_provenance_names_code_and_machine():
     found = runs.provenance("cpu")
     assert found["source_hash"] == runs.source_hash() and found["device"] == "CPU, 1 thread"
@@ -109,19 +99,42 @@ def test_provenance_names_code_and_machine():
 RECORD = {"chapter": "06", "date": "2026-01-01T00:00:00Z", "device": "CPU", "wall_seconds": 1.0, "parameters": {}}
 
 
-def test_the_newest_record_is_found(tmp_path):
-    assert runs.latest("06", tmp_path) is None
+def test_the_newest_record_of_a_preset_is_found(tmp_path):
+    assert runs.latest("06", "long", tmp_path) is None
     for folder, date in (
-        ("06-a", "2026-01-02"),
-        ("06-b", "2026-01-03"),
-        ("06-c", "2026-01-01"),
-        ("07-a", "2027-01-01"),
+        ("06-long-a", "2026-01-02"),
+        ("06-long-b", "2026-01-03"),
+        ("06-long-c", "2026-01-01"),
+        ("06-full-a", "2027-01-01"),
+        ("07-long-a", "2027-01-01"),
     ):
         (tmp_path / folder).mkdir()
         runs.write_record(tmp_path / folder, RECORD | {"date": date, "measurements": []})
-    assert runs.latest("06", tmp_path)["folder"] == "06-b"
+    assert runs.latest("06", "long", tmp_path)["folder"] == "06-long-b"
+    assert runs.latest("06", "full", tmp_path)["folder"] == "06-full-a"
 
 
 def test_an_incomplete_record_is_refused(tmp_path):
     with pytest.raises(ValueError, match="record must name measurements"):
         runs.write_record(tmp_path, RECORD)
+
+
+def names(code):
+    return {path.relative_to(runs.PACKAGE).with_suffix("").as_posix() for path in runs.reached(code)}
+
+
+def test_a_chapter_reaches_what_it_names_and_what_that_imports():
+    training = names("gp.train_many(config, seeds)")
+    assert {"training/adversarial", "training/replicas", "sweep/passes", "penalties", "_checks"} <= training
+    assert not {name for name in training if name.startswith(("check", "page"))} and "dirac" not in training
+    checker = names("gp.check(mine)")
+    assert {"check/penalty", "check/judges/law", "check/report"} <= checker
+    assert not {name for name in checker if name.startswith(("training", "sweep", "page"))}
+    # A module by name, a function that is imported lazily, and both of the folders' own files.
+    assert "page/surfaces" in names("gp.plots.band(ax)") and "page/figures" in names("gp.show(fig)")
+    assert {"__init__", "training/__init__"} <= training
+
+
+def test_a_name_that_nobody_knows_reaches_everything():
+    assert names("gp.nothing_of_the_kind()") == names("getattr(gp, x)")
+    assert len(names("gp.nothing_of_the_kind()")) == len(list(runs.PACKAGE.rglob("*.py")))

@@ -1,10 +1,11 @@
-"""Run one chapter with the full preset and record it under book/runs/.
+"""Run one chapter with the long or the full preset and record it under book/runs/.
 
-    make full CHAPTER=06 [PARAMS="effort=0.1 seed=0"] [FRESH=1]
+    make long CHAPTER=06 [PARAMS="seed=16"] [FRESH=1]
+    make full CHAPTER=06
 
-The run lives in ``book/runs/.partial-NN`` until it is finished: its settings, its clock and the checkpoints of the
-chapter's training. Killed and started again it goes on from there, with the same settings only. ``FRESH=1`` starts
-anew. What remains is ``book/runs/NN-YYYYMMDD-HASH/`` with the executed notebook and ``record.json``.
+The run lives in ``book/runs/.partial-NN-PRESET`` until it is finished: its settings, its clock and the checkpoints of
+the chapter's training. Killed and started again it goes on from there, with the same settings only. ``FRESH=1`` starts
+anew. What remains is ``book/runs/NN-PRESET-YYYYMMDD-HASH/`` with the executed notebook and ``record.json``.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def parse(assignments: list[str], known: dict) -> dict:
         if name not in known:
             chapters.stop(f"PARAMS names an unknown parameter, {name!r}; this chapter has: {', '.join(known)}")
         if name == "preset":
-            chapters.stop("PARAMS cannot set preset: a full run has preset=full, and `make run` has fast")
+            chapters.stop("PARAMS cannot set preset: use `make long`, `make full`, or `make run` for the fast one")
         try:
             given[name] = type(known[name])(value)
         except ValueError:
@@ -55,8 +56,8 @@ def parse(assignments: list[str], known: dict) -> dict:
 class Partial:
     """The folder of an unfinished run: the settings it was started with, and the time spent on it so far."""
 
-    def __init__(self, chapter: str, settings: dict, fresh: bool):
-        self.folder = chapters.RUNS / f".partial-{chapter}"
+    def __init__(self, run: str, settings: dict, fresh: bool):
+        self.folder = chapters.RUNS / f".partial-{run}"
         self.file = self.folder / "state.json"
         if fresh:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -107,6 +108,7 @@ def finish(partial: Partial, notebook: Path, parameters: dict, measured: dict, p
             "notebook": notebook.name,
             "date": date,
             **provenance,
+            "inputs": runs.chapter_inputs(notebook, chapters.ROOT / "requirements.lock"),
             "wall_seconds": partial.state["wall_seconds"],
             "resumed": partial.state["starts"] - 1,
             "parameters": parameters,
@@ -114,7 +116,8 @@ def finish(partial: Partial, notebook: Path, parameters: dict, measured: dict, p
             **measured,
         },
     )
-    target = free_folder(f"{chapters.number(notebook)}-{date[:10].replace('-', '')}-{provenance['source_hash'][:8]}")
+    name = (chapters.number(notebook), parameters["preset"], date[:10].replace("-", ""), provenance["source_hash"][:8])
+    target = free_folder("-".join(name))
     os.replace(done, target)
     shutil.rmtree(partial.folder)
     return target
@@ -123,12 +126,13 @@ def finish(partial: Partial, notebook: Path, parameters: dict, measured: dict, p
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--chapter", required=True, metavar="06")
+    parser.add_argument("--preset", required=True, choices=("long", "full"))
     parser.add_argument("--fresh", action="store_true", help="forget an unfinished run of this chapter")
     parser.add_argument("parameters", nargs="*", metavar="name=value")
     arguments = parser.parse_args()
     notebook = chapters.find(arguments.chapter)
     known = known_parameters(notebook)
-    parameters = known | {"preset": "full", "device": "auto"} | parse(arguments.parameters, known)
+    parameters = known | parse(arguments.parameters, known) | {"preset": arguments.preset}
 
     provenance = runs.provenance(parameters["device"])
     settings = {
@@ -137,12 +141,13 @@ def main() -> None:
         "notebook_hash": runs.notebook_hash(notebook),
         "device": provenance["device"],
     }
-    partial = Partial(chapters.number(notebook), settings, arguments.fresh)
+    partial = Partial(f"{chapters.number(notebook)}-{arguments.preset}", settings, arguments.fresh)
     record = partial.folder / "measured.json"
     record.unlink(missing_ok=True)  # an earlier start may have measured half of it
     if partial.state["starts"] > 1:
         print(f"book: going on with an unfinished run (start {partial.state['starts']})", file=sys.stderr)
-    print(f"book: {notebook.stem}, full preset, on {provenance['device']}: {parameters}", file=sys.stderr, flush=True)
+    said = f"{notebook.stem}, {arguments.preset} preset, on {provenance['device']}: {parameters}"
+    print(f"book: {said}", file=sys.stderr, flush=True)
 
     os.environ.update(
         chapters.environment(GPCORE_RECORD=str(record), GPCORE_CHECKPOINTS=str(partial.folder / "checkpoints"))
