@@ -52,7 +52,7 @@ from .training.supervised import train_supervised
 from .training.supervised_config import SupervisedConfig, SupervisedHistory
 from .training.tasks import sequence_task
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 # Drawing needs matplotlib, which takes as long to import as all of gpcore: it is imported when it is first named.
 _DRAWING = {name: f"gpcore.page.{name}" for name in ("figures", "plots", "widgets")}

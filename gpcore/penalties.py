@@ -18,68 +18,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import _checks
+from ._refusals import refuse_compiled, refuse_coupling, refuse_differentiable_once
 
 __all__ = ["dragan_penalty", "gradient_norms", "gradient_penalty", "interpolate", "r1_penalty", "r2_penalty"]
 
 Critic = Callable[[Tensor], Tensor]
-
-
-def _refuse_coupling(critic: Critic) -> None:
-    if not isinstance(critic, nn.Module):
-        return
-    for name, module in critic.named_modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and (module.training or module.running_mean is None):
-            raise ValueError(
-                f"critic must score every sample on its own, but its module {name!r} is {type(module).__name__} with "
-                "the statistics of the batch: the penalty is per sample, and here a score depends on the other samples "
-                "too; use layer norm or no normalisation"
-            )
-
-
-def _refuse_compiled(critic: Critic) -> None:
-    if hasattr(critic, "_orig_mod"):
-        raise ValueError(
-            "critic must not be wrapped by torch.compile: a penalty differentiates its gradient once more, and "
-            "compiled code can be differentiated only once (aot_autograd does not support double backward); pass the "
-            "module inside the wrapper, critic._orig_mod, which shares its weights"
-        )
-
-
-# Operations without a double backward, by the start of their node's name, and what to do.
-_DIFFERENTIABLE_ONCE = {
-    "ScaledDotProduct": (
-        "torch.nn.functional.scaled_dot_product_attention in its fused form",
-        "call it inside `with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):`",
-    ),
-    "CudnnRnn": (
-        "a recurrent layer on cuDNN",
-        "call it inside `with torch.backends.cudnn.flags(enabled=False):`",
-    ),
-    "MiopenRnn": (
-        "a recurrent layer on MIOpen",
-        "call it inside `with torch.backends.cudnn.flags(enabled=False):`",
-    ),
-}
-
-
-def _refuse_differentiable_once(scores: Tensor) -> None:
-    """Fused operations have a gradient, and none of it: the error would come later, out of ``backward()``."""
-    waiting, seen = [scores.grad_fn], set()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        for start, (what, remedy) in _DIFFERENTIABLE_ONCE.items():
-            if node.name().startswith(start):
-                raise ValueError(
-                    f"critic must consist of operations that can be differentiated twice, but it uses {what} "
-                    f"({node.name()}), which has no double backward: {remedy}"
-                )
-        waiting += [earlier for earlier, _ in node.next_functions]
 
 
 def finite(name: str, values: Tensor) -> Tensor:
@@ -99,8 +45,8 @@ def scores_and_norms(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
             "the gradient with respect to x cannot be taken with gradients switched off; "
             "leave torch.no_grad() or torch.inference_mode() around this call"
         )
-    _refuse_compiled(critic)
-    _refuse_coupling(critic)
+    refuse_compiled(critic)
+    refuse_coupling(critic)
     # A copy, so that the caller's tensor is left as it was; what carries a graph keeps it.
     x = x if x.requires_grad else x.detach().clone().requires_grad_()
     scores = _checks.scores("critic(x)", critic(x))
@@ -109,7 +55,7 @@ def scores_and_norms(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
     finite("critic(x)", scores)  # a sample that is NaN may have the gradient 0
     gradient = None
     if scores.requires_grad:
-        _refuse_differentiable_once(scores)
+        refuse_differentiable_once(scores)
         # The sum's gradient holds each score's own gradient in its row, since no score depends on another sample.
         (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True, allow_unused=True)
     if gradient is None:

@@ -165,7 +165,7 @@ def check(
     known = differences is not None or (seen.law is not None and SQUARED not in undecided)
     known = known and not any(said.startswith("why its gradient") for said in undecided)
     ordered = tuple(sorted(findings, key=lambda f: not f.fault))
-    return Report(name, family, ordered, tuple(undecided), weight, known, notes=tuple(notes))
+    return Report(name, family, ordered, tuple(undecided), weight, recognised=known, notes=tuple(notes))
 
 
 def _said_of_calling(subject: Subject, refused: dict, batch_size: int | None) -> tuple[list[str], list[str]]:

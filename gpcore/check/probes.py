@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -151,8 +150,7 @@ def own_random(seed: int):
     """Seed the global generators of PyTorch, NumPy and Python, and leave them afterwards as they were found."""
     python, numpy = random.getstate(), np.random.get_state()
     try:
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), torch.enable_grad():
-            warnings.simplefilter("ignore")
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
             random.seed(seed)
             np.random.seed(seed)
             torch.default_generator.manual_seed(seed)  # the CPU's alone: torch.manual_seed would reach the GPU's too

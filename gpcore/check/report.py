@@ -107,7 +107,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """False if there is a fault, or the function is not recognised as a sound one; notes do not count."""
+        """True where the function was recognised as sound and has no fault; what could not be decided is left."""
         return self.recognised and self.sound and not any(finding.fault for finding in self.findings)
 
     @property

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gpcore import penalties
+from gpcore import _refusals
 from gpcore.penalties import (
     dragan_penalty,
     gradient_norms,
@@ -524,7 +524,7 @@ def test_recurrent_layers_on_cudnn_are_refused_by_name():
         grad_fn = Node()
 
     with pytest.raises(ValueError, match=r"recurrent layer on cuDNN.*cudnn.flags\(enabled=False\)"):
-        penalties._refuse_differentiable_once(Scores())
+        _refusals.refuse_differentiable_once(Scores())
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # raised inside torch.compile itself

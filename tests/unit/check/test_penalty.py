@@ -596,6 +596,7 @@ right("R2")(gp.r2_penalty)
 right("DRAGAN", also=["weight-inside"])(gp.dragan_penalty)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # raised inside torch's forward mode itself
 @pytest.mark.parametrize(("penalty", "family", "information"), RIGHT)
 def test_right_penalties_of_every_style_pass_clean(penalty, family, information):
     report = check(penalty)
