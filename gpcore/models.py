@@ -33,6 +33,10 @@ def mlp_critic(
     """Return a critic ``(N, dim) -> (N,)`` with ``depth`` hidden layers of ``width`` units, PyTorch's initialisation.
 
     Batch norm is offered for the experiment that shows what it does; a penalty refuses such a critic.
+
+    Example:
+        >>> gp.models.mlp_critic(2, width=8)(torch.zeros(4, 2)).shape
+        torch.Size([4])
     """
     return nn.Sequential(*_mlp([dim, *[width] * depth, 1], activation, batch_norm), nn.Flatten(0))
 
@@ -40,7 +44,12 @@ def mlp_critic(
 def mlp_generator(
     noise_dim: int, dim: int, width: int = 128, depth: int = 3, activation: str = "relu"
 ) -> nn.Sequential:
-    """Return a generator ``(N, noise_dim) -> (N, dim)`` with ``depth`` hidden layers of ``width`` units."""
+    """Return a generator ``(N, noise_dim) -> (N, dim)`` with ``depth`` hidden layers of ``width`` units.
+
+    Example:
+        >>> gp.models.mlp_generator(3, 2, width=8)(torch.zeros(4, 3)).shape
+        torch.Size([4, 2])
+    """
     return nn.Sequential(*_mlp([noise_dim, *[width] * depth, dim], activation))
 
 
@@ -68,7 +77,12 @@ def _check_size(size: int) -> None:
 
 
 def conv_critic(size: int, channels: int = 32, batch_norm: bool = False) -> nn.Sequential:
-    """Return a critic of grey images ``(N, 1, size, size) -> (N,)``, size 8 or 28: two strided convolutions."""
+    """Return a critic of grey images ``(N, 1, size, size) -> (N,)``, size 8 or 28: two strided convolutions.
+
+    Example:
+        >>> gp.models.conv_critic(8, channels=4)(torch.zeros(4, 1, 8, 8)).shape
+        torch.Size([4])
+    """
     _check_size(size)
     side = size // 4
     norms = [[nn.BatchNorm2d(c)] if batch_norm else [] for c in (channels, 2 * channels)]
@@ -86,7 +100,12 @@ def conv_critic(size: int, channels: int = 32, batch_norm: bool = False) -> nn.S
 
 
 def conv_generator(size: int, noise_dim: int, channels: int = 32) -> nn.Sequential:
-    """Return a generator of grey images in [-1, 1], ``(N, noise_dim) -> (N, 1, size, size)``, size 8 or 28."""
+    """Return a generator of grey images in [-1, 1], ``(N, noise_dim) -> (N, 1, size, size)``, size 8 or 28.
+
+    Example:
+        >>> gp.models.conv_generator(8, noise_dim=3, channels=4)(torch.zeros(4, 3)).shape
+        torch.Size([4, 1, 8, 8])
+    """
     _check_size(size)
     side = size // 4
     return nn.Sequential(
@@ -101,7 +120,13 @@ def conv_generator(size: int, noise_dim: int, channels: int = 32) -> nn.Sequenti
 
 
 class RecurrentClassifier(nn.Module):
-    """Reads a sequence ``(N, T, inputs)`` and gives logits ``(N, classes)`` at its last step."""
+    """Reads a sequence ``(N, T, inputs)`` and gives logits ``(N, classes)`` at its last step.
+
+    Example:
+        >>> model = gp.models.RecurrentClassifier(inputs=6, hidden=8, classes=4)
+        >>> model(torch.zeros(2, 20, 6)).shape
+        torch.Size([2, 4])
+    """
 
     def __init__(self, inputs: int, hidden: int, classes: int, cell: str = "rnn"):
         super().__init__()
@@ -114,7 +139,13 @@ class RecurrentClassifier(nn.Module):
 
 
 class CharModel(nn.Module):
-    """Predicts the next character: codes ``(N, T)`` -> logits ``(N, T, alphabet_size)`` and the last state."""
+    """Predicts the next character: codes ``(N, T)`` -> logits ``(N, T, alphabet_size)`` and the last state.
+
+    Example:
+        >>> logits, state = gp.models.CharModel(alphabet_size=30, hidden=8)(torch.zeros(2, 5, dtype=torch.long))
+        >>> logits.shape
+        torch.Size([2, 5, 30])
+    """
 
     def __init__(self, alphabet_size: int, hidden: int, cell: str = "rnn"):
         super().__init__()

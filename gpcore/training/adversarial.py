@@ -237,6 +237,11 @@ def train(
         TrainingDiverged: (a ``FloatingPointError``) a loss, norm or gradient is not finite. Its ``step`` says when, its
             ``history`` holds what came before.
         ValueError: ``resume`` holds a run with other settings.
+
+    Example:
+        >>> history = gp.train(gp.Config(steps=20, n_critic=1, batch_size=8, width=8, log_every=10, device="cpu"))
+        >>> history.step
+        [0, 10, 19]
     """
 
     def step(run: _Run, last: bool) -> dict[str, Tensor]:
@@ -265,6 +270,12 @@ def train_critic(
 
     Raises:
         TrainingDiverged: as for :func:`train`.
+
+    Example:
+        >>> config = gp.Config(data="8_gaussians", steps=20, batch_size=8, width=8, device="cpu")
+        >>> history = gp.train_critic(config, lambda n, rng: torch.randn(n, 2, generator=rng))
+        >>> history.critic(torch.zeros(3, 2)).shape
+        torch.Size([3])
     """
 
     def step(run: _Run, last: bool) -> dict[str, Tensor]:
@@ -293,6 +304,11 @@ def train_many(
 
     Raises:
         ValueError: no seed, or one twice; ``resume`` holds a run with other settings.
+
+    Example:
+        >>> config = gp.Config(steps=20, n_critic=1, batch_size=8, width=8, device="cpu")
+        >>> [history.seed for history in gp.train_many(config, range(4))]
+        [0, 1, 2, 3]
     """
     seeds = check_seeds(seeds)
     if len(seeds) > 1 and supports_replicas(config):

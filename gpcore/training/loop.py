@@ -23,6 +23,14 @@ class TrainingDiverged(FloatingPointError):
     Attributes:
         step: the step at which it happened, counted from 0.
         history: everything logged before it.
+
+    Example:
+        >>> config = gp.Config(constraint="none", optimizer="sgd", lr_critic=1e9, steps=99, width=8, device="cpu")
+        >>> try:
+        ...     gp.train(config)
+        ... except gp.TrainingDiverged as error:
+        ...     print(error.step < 99, error.history.diverged_at == error.step)
+        True True
     """
 
     def __init__(self, message: str, step: int, history):
