@@ -32,7 +32,7 @@ from .losses import (
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
-from .metrics import frechet_distance, mode_coverage, norm_statistics, wasserstein_distance
+from .metrics import frechet_distance, mode_coverage, norm_statistics, perfect_critic, wasserstein_distance
 from .page import evidence, runs
 from .page.study import Study
 from .page.tables import table
