@@ -45,6 +45,10 @@ def eight_gaussians(n: int, generator: Rng | None = None) -> Tensor:
     """Return ``(n, 2)`` samples of eight Gaussians on a circle: radius 2, deviation 0.02, all divided by 1.414.
 
     Source: the released toy code of Gulrajani et al. 2017.
+
+    Example:
+        >>> gp.data.eight_gaussians(5, torch.Generator().manual_seed(0)).shape
+        torch.Size([5, 2])
     """
     return _mixture("8_gaussians", n, generator)
 
@@ -53,6 +57,10 @@ def twenty_five_gaussians(n: int, generator: Rng | None = None) -> Tensor:
     """Return ``(n, 2)`` samples of 25 Gaussians on a grid: spacing 2, deviation 0.05, all divided by 2.828.
 
     Source: the released toy code of Gulrajani et al. 2017.
+
+    Example:
+        >>> gp.data.twenty_five_gaussians(5, torch.Generator().manual_seed(0)).shape
+        torch.Size([5, 2])
     """
     return _mixture("25_gaussians", n, generator)
 
@@ -62,13 +70,22 @@ def swiss_roll(n: int, generator: Rng | None = None) -> Tensor:
 
     The noise has deviation 0.25 before the division. Source: the released toy code of Gulrajani et al. 2017, which
     takes two of the three columns of scikit-learn's ``make_swiss_roll``.
+
+    Example:
+        >>> gp.data.swiss_roll(5, torch.Generator().manual_seed(0)).shape
+        torch.Size([5, 2])
     """
     t = 1.5 * math.pi * (1 + 2 * _uniform((n,), generator))
     return (t[:, None] * torch.stack([t.cos(), t.sin()], dim=1) + 0.25 * _normal((n, 2), generator)) / 7.5
 
 
 def two_points(n: int, generator: Rng | None = None) -> Tensor:
-    """Return ``(n, 2)`` samples that are (-1, 0) or (1, 0) with probability 1/2 each."""
+    """Return ``(n, 2)`` samples that are (-1, 0) or (1, 0) with probability 1/2 each.
+
+    Example:
+        >>> sorted(set(gp.data.two_points(100, torch.Generator().manual_seed(0)).flatten().tolist()))
+        [-1.0, 0.0, 1.0]
+    """
     x = 2.0 * _choice(2, n, generator) - 1
     return torch.stack([x, torch.zeros_like(x)], dim=1)
 
@@ -89,6 +106,11 @@ def sampler(source: str | Tensor) -> Callable[[int, Rng], Tensor]:
 
     Raises:
         ValueError: an unknown name, or an empty tensor. TypeError: a tensor that is not floating point.
+
+    Example:
+        >>> draw = gp.data.sampler("8_gaussians")
+        >>> draw(3, torch.Generator().manual_seed(0)).shape
+        torch.Size([3, 2])
     """
     if isinstance(source, str):
         return SAMPLERS[_checks.one_of("data", source, SAMPLERS)]
@@ -106,6 +128,11 @@ def digits() -> tuple[Tensor, Tensor]:
     """Return scikit-learn's 1,797 handwritten digits: images ``(1797, 1, 8, 8)`` in [-1, 1] and labels ``(1797,)``.
 
     Real scans from the UCI repository (Alpaydin and Kaynak 1998), shipped inside scikit-learn: no download.
+
+    Example:
+        >>> images, labels = gp.data.digits()
+        >>> images.shape, labels.shape
+        (torch.Size([1797, 1, 8, 8]), torch.Size([1797]))
     """
     from sklearn.datasets import load_digits
 
@@ -130,6 +157,11 @@ def temporal_order(n: int, length: int, generator: Rng | None = None) -> tuple[T
         ValueError: T under 10.
 
     Source: Hochreiter and Schmidhuber 1997, task 6a; positions as in Pascanu, Mikolov and Bengio 2013.
+
+    Example:
+        >>> x, y = gp.data.temporal_order(3, length=20, generator=torch.Generator().manual_seed(0))
+        >>> x.shape, y.shape
+        (torch.Size([3, 20, 6]), torch.Size([3]))
     """
     if length < 10:
         raise ValueError(f"length must be at least 10, got {length!r}")
@@ -155,7 +187,13 @@ def installed_text() -> str:
 
 
 def encode_text(text: str) -> tuple[Tensor, str]:
-    """Return the text as int64 codes ``(len(text),)``, and the sorted alphabet that they index."""
+    """Return the text as int64 codes ``(len(text),)``, and the sorted alphabet that they index.
+
+    Example:
+        >>> codes, alphabet = gp.data.encode_text("banana")
+        >>> codes.tolist(), alphabet
+        ([1, 0, 2, 0, 2, 0], 'abn')
+    """
     alphabet = "".join(sorted(set(text)))
     index = {character: i for i, character in enumerate(alphabet)}
     return torch.tensor([index[character] for character in text]), alphabet
@@ -166,6 +204,12 @@ def text_batch(codes: Tensor, n: int, length: int, generator: Rng | None = None)
 
     Raises:
         ValueError: a text that is not longer than ``length``.
+
+    Example:
+        >>> codes, _ = gp.data.encode_text("banana " * 10)
+        >>> x, y = gp.data.text_batch(codes, n=2, length=5, generator=torch.Generator().manual_seed(0))
+        >>> x.shape, bool((x[:, 1:] == y[:, :-1]).all())  # y is x shifted by one character
+        (torch.Size([2, 5]), True)
     """
     if len(codes) <= length:
         raise ValueError(f"codes must be longer than length = {length}, got {len(codes)}")

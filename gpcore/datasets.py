@@ -69,6 +69,9 @@ def fetch(name: str) -> bytes:
     Raises:
         FileNotFoundError: not on disk and not to be had from the web; says where it was looked for.
         ValueError: no such name; or the bytes are not those expected: names both digests.
+
+    Example:
+        >>> text = gp.datasets.fetch("tinyshakespeare.txt")  # doctest: +SKIP
     """
     _checks.one_of("name", name, FILES)
     path = next((folder / name for folder in _folders() if (folder / name).exists()), None)
@@ -95,6 +98,9 @@ def mnist_test() -> tuple[Tensor, Tensor]:
         FileNotFoundError, ValueError: as :func:`fetch`.
 
     Source: LeCun, Cortes and Burges 1998.
+
+    Example:
+        >>> images, labels = gp.datasets.mnist_test()  # doctest: +SKIP
     """
     # The IDX format: a header of 16 bytes before images and of 8 before labels.
     images = np.frombuffer(fetch("t10k-images-idx3-ubyte.gz"), np.uint8, offset=16).reshape(-1, 1, 28, 28)
@@ -107,5 +113,9 @@ def shakespeare() -> str:
 
     Raises:
         FileNotFoundError, ValueError: as :func:`fetch`.
+
+    Example:
+        >>> len(gp.datasets.shakespeare())  # doctest: +SKIP
+        1115394
     """
     return fetch("tinyshakespeare.txt").decode("ascii")

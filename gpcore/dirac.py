@@ -100,9 +100,8 @@ def vector_field(method: str, theta, psi, **settings) -> np.ndarray:
         ValueError: an unknown method or setting; a setting that is negative or not finite (``c``: also zero).
 
     Example:
-        >>> import gpcore as gp
-        >>> gp.dirac.vector_field("wgan_gp", 1.0, [1.0, 2.0], weight=0.5).tolist()  # two points, psi = 1 and psi = 2
-        [[-1.0, 1.0], [-2.0, 0.5]]
+        >>> gp.dirac.vector_field("wgan_gp", 0.0, 3.0, weight=1.0)  # the penalty pulls |psi| back to 1
+        array([-3., -2.])
     """
     settings = _settings(method, settings)
     field = METHODS[method](np.asarray(theta, dtype=np.float64), np.asarray(psi, dtype=np.float64), **settings)

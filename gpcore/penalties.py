@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 from . import _checks
 
+__all__ = ["dragan_penalty", "gradient_norms", "gradient_penalty", "interpolate", "r1_penalty", "r2_penalty"]
+
 Critic = Callable[[Tensor], Tensor]
 
 
@@ -96,6 +98,10 @@ def gradient_norms(critic: Critic, x: Tensor) -> Tensor:
 
     Raises:
         ValueError, TypeError, FloatingPointError: as said at the top of the module.
+
+    Example:
+        >>> gp.gradient_norms(lambda x: x @ torch.tensor([3.0, 4.0]), torch.randn(2, 2))
+        tensor([5., 5.])
     """
     return scores_and_norms(critic, x)[1]
 
@@ -136,6 +142,11 @@ def interpolate(real: Tensor, fake: Tensor, eps: Tensor | float | None = None) -
     Raises:
         TypeError: an argument is not a floating-point tensor.
         ValueError: an empty batch, shapes that differ, ``eps`` of another shape or outside [0, 1].
+
+    Example:
+        >>> gp.interpolate(torch.ones(2, 1), torch.zeros(2, 1), eps=torch.tensor([0.25, 1.0]))
+        tensor([[0.2500],
+                [1.0000]])
     """
     _checks.batch("real", real)
     _checks.batch("fake", fake)
@@ -185,6 +196,12 @@ def gradient_penalty(
         TypeError, FloatingPointError: as said at the top of the module.
 
     Source: Gulrajani et al. 2017, eq. 3 and Algorithm 1; one-sided: their appendix C and Petzka et al. 2018.
+
+    Example:
+        >>> real, fake = torch.randn(2, 8, 2)
+        >>> linear = lambda x: x @ torch.tensor([3.0, 4.0])  # its gradient has norm 5 everywhere
+        >>> gp.gradient_penalty(linear, real, fake, weight=1.0).item()  # (5 - 1)^2
+        16.0
     """
     weight, target = _checks.non_negative("weight", weight), _checks.non_negative("target", target)
     points = interpolate(real, fake, eps).detach()
@@ -202,6 +219,10 @@ def r1_penalty(critic: Critic, real: Tensor, *, weight: float = 1.0, reduction: 
 
     The 1/2 belongs to the definition; the authors' image code multiplies by its weight of 10 without it, which is
     ``weight=20`` here. ``real`` is detached. Arguments, result and errors are those of :func:`gradient_penalty`.
+
+    Example:
+        >>> gp.r1_penalty(lambda x: x @ torch.tensor([3.0, 4.0]), torch.randn(8, 2)).item()  # 5^2 / 2
+        12.5
     """
     return _zero_centred("real", critic, real, weight, reduction)
 
@@ -210,6 +231,10 @@ def r2_penalty(critic: Critic, fake: Tensor, *, weight: float = 1.0, reduction: 
     """R2, ``weight / 2 * ||d critic(x_n) / d x_n||_2^2`` at the generated samples (Mescheder et al. 2018, eq. 10).
 
     ``fake`` is detached. Arguments, result and errors are those of :func:`gradient_penalty`.
+
+    Example:
+        >>> gp.r2_penalty(lambda x: x @ torch.tensor([3.0, 4.0]), torch.randn(8, 2), weight=2.0).item()
+        25.0
     """
     return _zero_centred("fake", critic, fake, weight, reduction)
 
@@ -252,6 +277,10 @@ def dragan_penalty(
         TypeError, FloatingPointError: as for :func:`gradient_penalty`.
 
     Source: Kodali et al. 2017, "On convergence and stability of GANs", and its code.
+
+    Example:
+        >>> gp.dragan_penalty(lambda x: x @ torch.tensor([3.0, 4.0]), torch.randn(8, 2), weight=1.0).item()
+        16.0
     """
     weight, target = _checks.non_negative("weight", weight), _checks.non_negative("target", target)
     points = dragan_points(real, noise, eps)

@@ -11,6 +11,8 @@ import sys
 import matplotlib
 from matplotlib.figure import Figure
 
+__all__ = ["figure", "show", "to_svg"]
+
 # Okabe-Ito: told apart under every common colour-blindness. A thing keeps its colour through the whole book.
 REAL = "#0072b2"
 GENERATED = "#d55e00"
@@ -74,6 +76,11 @@ def figure(columns: int = 1, rows: int = 1, *, aspect: float = 0.72, **subplots)
 
     Raises:
         ValueError: for more than four columns.
+
+    Example:
+        >>> fig, axes = gp.figure(2)
+        >>> len(axes)
+        2
     """
     if columns not in WIDTHS:
         raise ValueError(f"columns must be one of {', '.join(map(str, WIDTHS))}, got {columns!r}")
@@ -104,6 +111,11 @@ def to_svg(fig: Figure, alt: str, scope: str = "") -> str:
 
     Raises:
         ValueError: for an alt text under 20 characters, or an SVG above 400 kB.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.figures.to_svg(fig, "An empty panel with two axes.")[:4]
+        '<svg'
     """
     alt = check_alt(alt)
     if fig.get_layout_engine() is None:
@@ -205,6 +217,12 @@ def show(fig: Figure, alt: str, caption: str = "") -> None:
 
     Raises:
         ValueError: as :func:`to_svg`.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> _ = ax.plot([0, 1], [0, 1])
+        >>> gp.show(fig, "A straight line from the origin to (1, 1).")
+        Figure: A straight line from the origin to (1, 1).
     """
     from IPython.display import display
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import torch
 
+__all__ = ["provenance", "reached", "source_hash"]
+
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -66,6 +68,10 @@ def reached(code: str) -> set[Path]:
     """Return the files of ``gpcore`` that code can reach: those of the names ``gp.…`` in it, and what these import.
 
     A name that is not one of the package's, and ``getattr(gp, ...)``, reach every file.
+
+    Example:
+        >>> sorted(path.stem for path in gp.runs.reached("gp.interpolate(real, fake)"))
+        ['__init__', '_checks', 'penalties']
     """
     if re.search(r"getattr\(\s*gp\b", code):
         return set(PACKAGE.rglob("*.py"))
@@ -140,6 +146,10 @@ def provenance(device: str | torch.device = "auto") -> dict:
     """Return what identifies a run's code and machine: commit, hash, versions and the device's name.
 
     ``commit`` is None outside a repository; ``dirty`` says that files differed from the commit.
+
+    Example:
+        >>> gp.runs.provenance("cpu")["device"].startswith("CPU")
+        True
     """
     cuda = torch.cuda.is_available() and str(device) != "cpu"
     threads = torch.get_num_threads()

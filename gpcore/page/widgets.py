@@ -68,6 +68,14 @@ def explore(
     Raises:
         ValueError: for fewer than two values, labels that are not distinct, a start that is not among the values, a
             short alt text, or frames of more than 400 kB together.
+
+    Example:
+        >>> def line(a):
+        ...     fig, ax = gp.figure()
+        ...     _ = ax.plot([0, 1], [0, a])
+        ...     return fig
+        >>> gp.widgets.explore(line, "slope", [1, 2], start=1, alt="A straight line through the origin.")
+        Interactive figure: A straight line through the origin. slope: 1.
     """
     values, live = list(values), list(values if live is None else live)
     if len(values) < 2:
@@ -194,6 +202,10 @@ def playground(*, controls: Sequence[str] | None = None, show: Sequence[str] | N
         TypeError: ``controls`` or ``show`` is one string and not a sequence of them.
         ValueError: a setting, a value, a control or a picture that the page does not have, one that is named twice or
             none at all, or ``show`` without ``controls``.
+
+    Example:
+        >>> gp.widgets.playground(controls=["loss"], show=["game"])
+        The living page: two networks trained in the browser
     """
     for name, value in settings.items():
         _checks.one_of(name, value, PLAYGROUND[_checks.one_of("setting", name, PLAYGROUND)])
