@@ -7,6 +7,7 @@ Two families of control over gradients. A *gradient penalty* acts on the norm of
 import importlib
 
 from . import data, datasets, dirac, losses, metrics, models, penalties, scaling
+from .blocks import adaptive_clip_, clip_group_norms_, clip_rms_
 from .check import museum
 from .check.penalty import check
 from .check.report import Finding, Report, Room
@@ -37,26 +38,21 @@ from .page.study import Study
 from .page.tables import table
 from .penalties import dragan_penalty, gradient_norms, gradient_penalty, interpolate, r1_penalty, r2_penalty
 from .per_sample import per_sample_clip
-from .scaling import (
-    AutoClip,
-    ZClip,
-    adaptive_clip_,
-    clip_norm_,
-    clip_value_,
-    make_scaler,
-    normalize_norm_,
-    total_norm,
-)
+from .scaling import clip_norm_, clip_value_, make_scaler, normalize_norm_, total_norm
 from .sweep import critic_step as double_backprop
 from .sweep import layers, passes
 from .sweep.critic_step import CriticStep, penalized_backward_, supports
+from .thresholds import AutoClip, ZClip
 from .training import checkpoint, replicas
 from .training.adversarial import train, train_critic, train_many
 from .training.config import Budget, Config, History, build_networks, final, median_run, stack
+from .training.grids import train_grid, train_supervised_many
 from .training.loop import TrainingDiverged
-from .training.supervised import SequenceConfig, SequenceHistory, train_sequence, train_sequence_many
+from .training.supervised import train_supervised
+from .training.supervised_config import SupervisedConfig, SupervisedHistory
+from .training.tasks import sequence_task
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 # Drawing needs matplotlib, which takes as long to import as all of gpcore: it is imported when it is first named.
 _DRAWING = {name: f"gpcore.page.{name}" for name in ("figures", "plots", "widgets")}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections.abc import Callable
+from importlib import resources
 
 import torch
 from torch import Tensor
@@ -45,6 +47,10 @@ def eight_gaussians(n: int, generator: Rng | None = None) -> Tensor:
     """Return ``(n, 2)`` samples of eight Gaussians on a circle: radius 2, deviation 0.02, all divided by 1.414.
 
     Source: the released toy code of Gulrajani et al. 2017.
+
+    Example:
+        >>> gp.data.eight_gaussians(5, torch.Generator().manual_seed(0)).shape
+        torch.Size([5, 2])
     """
     return _mixture("8_gaussians", n, generator)
 
@@ -53,6 +59,10 @@ def twenty_five_gaussians(n: int, generator: Rng | None = None) -> Tensor:
     """Return ``(n, 2)`` samples of 25 Gaussians on a grid: spacing 2, deviation 0.05, all divided by 2.828.
 
     Source: the released toy code of Gulrajani et al. 2017.
+
+    Example:
+        >>> gp.data.twenty_five_gaussians(5, torch.Generator().manual_seed(0)).shape
+        torch.Size([5, 2])
     """
     return _mixture("25_gaussians", n, generator)
 
@@ -62,13 +72,22 @@ def swiss_roll(n: int, generator: Rng | None = None) -> Tensor:
 
     The noise has deviation 0.25 before the division. Source: the released toy code of Gulrajani et al. 2017, which
     takes two of the three columns of scikit-learn's ``make_swiss_roll``.
+
+    Example:
+        >>> gp.data.swiss_roll(5, torch.Generator().manual_seed(0)).shape
+        torch.Size([5, 2])
     """
     t = 1.5 * math.pi * (1 + 2 * _uniform((n,), generator))
     return (t[:, None] * torch.stack([t.cos(), t.sin()], dim=1) + 0.25 * _normal((n, 2), generator)) / 7.5
 
 
 def two_points(n: int, generator: Rng | None = None) -> Tensor:
-    """Return ``(n, 2)`` samples that are (-1, 0) or (1, 0) with probability 1/2 each."""
+    """Return ``(n, 2)`` samples that are (-1, 0) or (1, 0) with probability 1/2 each.
+
+    Example:
+        >>> sorted(set(gp.data.two_points(100, torch.Generator().manual_seed(0)).flatten().tolist()))
+        [-1.0, 0.0, 1.0]
+    """
     x = 2.0 * _choice(2, n, generator) - 1
     return torch.stack([x, torch.zeros_like(x)], dim=1)
 
@@ -89,6 +108,11 @@ def sampler(source: str | Tensor) -> Callable[[int, Rng], Tensor]:
 
     Raises:
         ValueError: an unknown name, or an empty tensor. TypeError: a tensor that is not floating point.
+
+    Example:
+        >>> draw = gp.data.sampler("8_gaussians")
+        >>> draw(3, torch.Generator().manual_seed(0)).shape
+        torch.Size([3, 2])
     """
     if isinstance(source, str):
         return SAMPLERS[_checks.one_of("data", source, SAMPLERS)]
@@ -106,6 +130,11 @@ def digits() -> tuple[Tensor, Tensor]:
     """Return scikit-learn's 1,797 handwritten digits: images ``(1797, 1, 8, 8)`` in [-1, 1] and labels ``(1797,)``.
 
     Real scans from the UCI repository (Alpaydin and Kaynak 1998), shipped inside scikit-learn: no download.
+
+    Example:
+        >>> images, labels = gp.data.digits()
+        >>> images.shape, labels.shape
+        (torch.Size([1797, 1, 8, 8]), torch.Size([1797]))
     """
     from sklearn.datasets import load_digits
 
@@ -130,6 +159,11 @@ def temporal_order(n: int, length: int, generator: Rng | None = None) -> tuple[T
         ValueError: T under 10.
 
     Source: Hochreiter and Schmidhuber 1997, task 6a; positions as in Pascanu, Mikolov and Bengio 2013.
+
+    Example:
+        >>> x, y = gp.data.temporal_order(3, length=20, generator=torch.Generator().manual_seed(0))
+        >>> x.shape, y.shape
+        (torch.Size([3, 20, 6]), torch.Size([3]))
     """
     if length < 10:
         raise ValueError(f"length must be at least 10, got {length!r}")
@@ -143,19 +177,97 @@ def temporal_order(n: int, length: int, generator: Rng | None = None) -> tuple[T
     return torch.nn.functional.one_hot(symbols, 6).float(), y
 
 
-def installed_text() -> str:
-    """Return real English text that is on every machine with Python: the topics of its own help system.
+def book_text() -> str:
+    """Return real English text of about 120,000 characters: the prose of this book's first eight chapters.
 
-    They are chapters of *The Python Language Reference*, in the standard library's ``pydoc_data.topics``; their length
-    (about 460,000 to 510,000 characters) differs from one version of Python to the next.
+    Frozen as it once stood, in ASCII, without formulas, so that everybody trains on the same characters; what the
+    chapters say today may differ.
+
+    Example:
+        >>> import gpcore as gp
+        >>> gp.data.book_text()[:38]
+        'When do two opposed losses train well?'
     """
-    from pydoc_data.topics import topics
+    return resources.files(__package__).joinpath("book_text.txt").read_text(encoding="ascii")
 
-    return "\n".join(topics[name] for name in sorted(topics))
+
+def markov_transitions() -> Tensor:
+    """Return ``p(next | last but one, last)`` of the language of :func:`markov_text`, float64 ``(8, 8, 8)``.
+
+    After the letters i and j the letter k has a probability proportional to ``(1 + (1 + j) / 4)^-r`` with
+    ``r = (k - 3 i - 5 j) mod 8``: both letters decide which comes next, and j how surely.
+
+    Example:
+        >>> import gpcore as gp
+        >>> gp.data.markov_transitions().amax(dim=2)[0].numpy().round(2)
+        array([0.24, 0.35, 0.43, 0.5 , 0.56, 0.6 , 0.64, 0.67])
+    """
+    i, j, k = torch.meshgrid(*[torch.arange(8)] * 3, indexing="ij")
+    weights = (1 + (1 + j.double()) / 4) ** -((k - 3 * i - 5 * j) % 8)
+    return weights / weights.sum(dim=2, keepdim=True)
+
+
+def _markov_pairs() -> Tensor:
+    """The stationary distribution of two letters in a row, ``(8, 8)``: it solves ``P_jk = sum_i P_ij p(k | i, j)``."""
+    p = markov_transitions()
+    moves = torch.einsum("ijk,jl->ijlk", p, torch.eye(8, dtype=p.dtype)).reshape(64, 64)
+    # One equation follows from the others; in its place the probabilities sum to one.
+    system = torch.cat([(moves.T - torch.eye(64, dtype=p.dtype))[:-1], torch.ones(1, 64, dtype=p.dtype)])
+    right = torch.zeros(64, dtype=p.dtype)
+    right[-1] = 1
+    return torch.linalg.solve(system, right).reshape(8, 8)
+
+
+def markov_entropy() -> float:
+    """Return the entropy rate of :func:`markov_text` in nats per character: the loss of the best possible predictor.
+
+    ``-sum_ij P_ij sum_k p(k | i, j) log p(k | i, j)`` with the stationary distribution P of two letters in a row
+    (Shannon 1948, section 7).
+
+    Example:
+        >>> import gpcore as gp
+        >>> round(gp.data.markov_entropy(), 3)
+        1.364
+    """
+    p = markov_transitions()
+    return float((_markov_pairs() * torch.special.entr(p).sum(dim=2)).sum())
+
+
+def markov_text(n: int, generator: Rng | None = None) -> str:
+    """Return n characters of a generated language of eight letters, each of which depends on the two before it.
+
+    A Markov chain of order two with the probabilities of :func:`markov_transitions`, started from its stationary
+    distribution. What no predictor can fall below on it is known: :func:`markov_entropy`.
+
+    Raises:
+        ValueError: n under 2.
+
+    Example:
+        >>> import gpcore as gp, torch
+        >>> text = gp.data.markov_text(1000, torch.Generator().manual_seed(0))
+        >>> len(text), "".join(sorted(set(text)))
+        (1000, 'abcdefgh')
+    """
+    if n < 2:
+        raise ValueError(f"n must be at least 2, got {n!r}")
+    draws = _uniform((n - 1,), generator).tolist()
+    # The last of the cumulative probabilities is 1 up to rounding, and is left out: what exceeds the others is last.
+    first = bisect(_markov_pairs().flatten().cumsum(0)[:-1].tolist(), draws[0])
+    after = markov_transitions().cumsum(dim=2)[..., :-1].tolist()
+    letters = [first // 8, first % 8]
+    for draw in draws[1:]:
+        letters.append(bisect(after[letters[-2]][letters[-1]], draw))
+    return "".join("abcdefgh"[letter] for letter in letters)
 
 
 def encode_text(text: str) -> tuple[Tensor, str]:
-    """Return the text as int64 codes ``(len(text),)``, and the sorted alphabet that they index."""
+    """Return the text as int64 codes ``(len(text),)``, and the sorted alphabet that they index.
+
+    Example:
+        >>> codes, alphabet = gp.data.encode_text("banana")
+        >>> codes.tolist(), alphabet
+        ([1, 0, 2, 0, 2, 0], 'abn')
+    """
     alphabet = "".join(sorted(set(text)))
     index = {character: i for i, character in enumerate(alphabet)}
     return torch.tensor([index[character] for character in text]), alphabet
@@ -166,6 +278,12 @@ def text_batch(codes: Tensor, n: int, length: int, generator: Rng | None = None)
 
     Raises:
         ValueError: a text that is not longer than ``length``.
+
+    Example:
+        >>> codes, _ = gp.data.encode_text("banana " * 10)
+        >>> x, y = gp.data.text_batch(codes, n=2, length=5, generator=torch.Generator().manual_seed(0))
+        >>> x.shape, bool((x[:, 1:] == y[:, :-1]).all())  # y is x shifted by one character
+        (torch.Size([2, 5]), True)
     """
     if len(codes) <= length:
         raise ValueError(f"codes must be longer than length = {length}, got {len(codes)}")

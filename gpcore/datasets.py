@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import hashlib
 import os
+import sys
 import urllib.request
 import zlib
 from pathlib import Path
@@ -27,6 +28,11 @@ FILES = {
 }
 
 
+def _stream():
+    """Where a progress bar is drawn: a notebook's stdout, because its stderr keeps an empty red strip of it."""
+    return sys.stdout if "ipykernel" in sys.modules else sys.stderr
+
+
 def _folders() -> list[Path]:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpcore"
     return [Path(os.environ["GPCORE_DATA"]), cache] if os.environ.get("GPCORE_DATA") else [cache]
@@ -43,7 +49,7 @@ def _download(name: str, target: Path) -> None:
                 size = int(answer.headers.get("Content-Length") or 0) or None
                 with (
                     open(part, "wb") as file,
-                    tqdm(total=size, unit="B", unit_scale=True, desc=name, leave=False) as bar,
+                    tqdm(total=size, unit="B", unit_scale=True, desc=name, leave=False, file=_stream()) as bar,
                 ):
                     while block := answer.read(1 << 16):
                         file.write(block)
@@ -69,6 +75,9 @@ def fetch(name: str) -> bytes:
     Raises:
         FileNotFoundError: not on disk and not to be had from the web; says where it was looked for.
         ValueError: no such name; or the bytes are not those expected: names both digests.
+
+    Example:
+        >>> text = gp.datasets.fetch("tinyshakespeare.txt")  # doctest: +SKIP
     """
     _checks.one_of("name", name, FILES)
     path = next((folder / name for folder in _folders() if (folder / name).exists()), None)
@@ -95,6 +104,9 @@ def mnist_test() -> tuple[Tensor, Tensor]:
         FileNotFoundError, ValueError: as :func:`fetch`.
 
     Source: LeCun, Cortes and Burges 1998.
+
+    Example:
+        >>> images, labels = gp.datasets.mnist_test()  # doctest: +SKIP
     """
     # The IDX format: a header of 16 bytes before images and of 8 before labels.
     images = np.frombuffer(fetch("t10k-images-idx3-ubyte.gz"), np.uint8, offset=16).reshape(-1, 1, 28, 28)
@@ -107,5 +119,9 @@ def shakespeare() -> str:
 
     Raises:
         FileNotFoundError, ValueError: as :func:`fetch`.
+
+    Example:
+        >>> len(gp.datasets.shakespeare())  # doctest: +SKIP
+        1115394
     """
     return fetch("tinyshakespeare.txt").decode("ascii")

@@ -98,6 +98,10 @@ def vector_field(method: str, theta, psi, **settings) -> np.ndarray:
 
     Raises:
         ValueError: an unknown method or setting; a setting that is negative or not finite (``c``: also zero).
+
+    Example:
+        >>> gp.dirac.vector_field("wgan_gp", 0.0, 3.0, weight=1.0)  # the penalty pulls |psi| back to 1
+        array([-3., -2.])
     """
     settings = _settings(method, settings)
     field = METHODS[method](np.asarray(theta, dtype=np.float64), np.asarray(psi, dtype=np.float64), **settings)
@@ -121,6 +125,12 @@ def simulate(method: str, steps: int = 500, lr: float = 0.2, start=(1.0, 1.0), *
     Raises:
         ValueError: as for :func:`vector_field`; ``steps``, ``lr`` or ``start`` out of range.
         FloatingPointError: the path left the range of float64, because the step is too long for the method.
+
+    Example:
+        >>> import numpy as np
+        >>> path = gp.dirac.simulate("gan", steps=100, lr=0.1)
+        >>> path.shape, bool(np.hypot(*path[-1]) > np.hypot(*path[0]))  # simultaneous steps lead away
+        ((101, 2), True)
     """
     settings, lr = _settings(method, settings), _checks.positive("lr", lr)
     if not isinstance(steps, int) or steps < 1:

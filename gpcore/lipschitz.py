@@ -39,6 +39,10 @@ def clip_weights_(module: nn.Module, c: float) -> nn.Module:
 
     Raises:
         ValueError: ``c`` is zero, negative or not finite.
+
+    Example:
+        >>> gp.clip_weights_(torch.nn.Linear(64, 1), 0.01).weight.abs().max().item() <= 0.01
+        True
     """
     c = _checks.positive("c", c)
     with torch.no_grad():
@@ -63,6 +67,13 @@ def spectral_norm_(module: nn.Module) -> nn.Module:
 
     Raises:
         ValueError: there is no such layer, or one has a parametrised weight already.
+
+    Example:
+        >>> layer = gp.spectral_norm_(torch.nn.Linear(8, 8))
+        >>> for _ in range(50):  # each pass in training mode improves the estimate of the norm
+        ...     _ = layer(torch.zeros(1, 8))
+        >>> round(torch.linalg.matrix_norm(layer.weight, ord=2).item(), 2)
+        1.0
     """
     layers = [layer for layer in module.modules() if isinstance(layer, (nn.Linear, nn.Conv2d))]
     if not layers:
@@ -90,6 +101,11 @@ class GradientNormalized(nn.Module):
 
     Raises:
         ValueError, TypeError, FloatingPointError: when called, as for :func:`gpcore.gradient_norms`.
+
+    Example:
+        >>> critic = gp.GradientNormalized(gp.models.mlp_critic(2))
+        >>> critic(torch.randn(4, 2)).abs().max().item() < 1  # f / (|grad f| + |f|)
+        True
     """
 
     def __init__(self, critic: nn.Module):
@@ -144,6 +160,12 @@ def lipschitz_bound(module: nn.Module) -> float:
         FloatingPointError: a weight is not finite.
 
     Source: Szegedy et al. 2014, section 4.3 (the product); Singla and Feizi 2021, Theorem 1 (convolutions, stride 1).
+
+    Example:
+        >>> layer = torch.nn.Linear(2, 1)
+        >>> layer.weight.data = torch.tensor([[3.0, 4.0]])
+        >>> round(gp.lipschitz_bound(torch.nn.Sequential(layer, torch.nn.ReLU())), 4)
+        5.0
     """
     if isinstance(module, nn.Sequential):
         return math.prod(lipschitz_bound(layer) for layer in module)
@@ -174,5 +196,9 @@ def lipschitz_estimate(critic: Critic, x: Tensor) -> float:
 
     Raises:
         ValueError, TypeError, FloatingPointError: as for :func:`gpcore.gradient_norms`.
+
+    Example:
+        >>> round(gp.lipschitz_estimate(lambda x: x @ torch.tensor([3.0, 4.0]), torch.randn(8, 2)), 4)
+        5.0
     """
     return gradient_norms(critic, x).max().item()

@@ -46,6 +46,10 @@ def discriminator_loss(
 
     Raises:
         ValueError: for ``real_target`` outside [0, 1], and as said at the top of the module.
+
+    Example:
+        >>> round(gp.discriminator_loss(torch.zeros(4), torch.zeros(4)).item(), 3)  # 2 log 2: it cannot tell them apart
+        1.386
     """
     target = _checks.non_negative("real_target", real_target)
     if target > 1:
@@ -64,6 +68,10 @@ def minimax_generator_loss(fake_logits: Tensor, *, reduction: str = "mean") -> T
 
     Its derivative with respect to a logit is ``-D``: it vanishes where the discriminator is sure that the sample is
     fake.
+
+    Example:
+        >>> round(gp.minimax_generator_loss(torch.zeros(4)).item(), 3)  # log(1 - 1/2)
+        -0.693
     """
     return _one("fake_logits", fake_logits, lambda fake: logsigmoid(-fake), reduction)
 
@@ -73,27 +81,51 @@ def non_saturating_generator_loss(fake_logits: Tensor, *, reduction: str = "mean
 
     Its derivative with respect to a logit is ``D - 1``: it tends to -1 where the discriminator is sure that the sample
     is fake.
+
+    Example:
+        >>> round(gp.non_saturating_generator_loss(torch.zeros(4)).item(), 3)  # -log(1/2)
+        0.693
     """
     return _one("fake_logits", fake_logits, lambda fake: -logsigmoid(fake), reduction)
 
 
 def least_squares_discriminator_loss(real: Tensor, fake: Tensor, *, reduction: str = "mean") -> Tensor:
-    """Least squares, ``E (real - 1)^2 / 2 + E fake^2 / 2`` (LSGAN, Mao et al. 2017, eq. 9)."""
+    """Least squares, ``E (real - 1)^2 / 2 + E fake^2 / 2`` (LSGAN, Mao et al. 2017, eq. 9).
+
+    Example:
+        >>> gp.least_squares_discriminator_loss(torch.zeros(4), torch.ones(4)).item()  # both answers wrong by 1
+        1.0
+    """
     return _two(real, fake, lambda real: (real - 1).square() / 2, lambda fake: fake.square() / 2, reduction)
 
 
 def least_squares_generator_loss(fake: Tensor, *, reduction: str = "mean") -> Tensor:
-    """Least squares, ``E (fake - 1)^2 / 2`` (LSGAN, Mao et al. 2017, eq. 9)."""
+    """Least squares, ``E (fake - 1)^2 / 2`` (LSGAN, Mao et al. 2017, eq. 9).
+
+    Example:
+        >>> gp.least_squares_generator_loss(torch.tensor([1.0, 0.0])).item()
+        0.25
+    """
     return _one("fake", fake, lambda fake: (fake - 1).square() / 2, reduction)
 
 
 def hinge_discriminator_loss(real: Tensor, fake: Tensor, *, reduction: str = "mean") -> Tensor:
-    """Hinge, ``E max(0, 1 - real) + E max(0, 1 + fake)`` (Lim and Ye 2017; Miyato et al. 2018, eq. 16)."""
+    """Hinge, ``E max(0, 1 - real) + E max(0, 1 + fake)`` (Lim and Ye 2017; Miyato et al. 2018, eq. 16).
+
+    Example:
+        >>> gp.hinge_discriminator_loss(torch.tensor([2.0]), torch.tensor([0.0])).item()  # real is beyond the margin
+        1.0
+    """
     return _two(real, fake, lambda real: (1 - real).relu(), lambda fake: (1 + fake).relu(), reduction)
 
 
 def hinge_generator_loss(fake: Tensor, *, reduction: str = "mean") -> Tensor:
-    """The generator's side of the hinge loss, ``-E fake`` (Miyato et al. 2018, eq. 17): it is not clipped."""
+    """The generator's side of the hinge loss, ``-E fake`` (Miyato et al. 2018, eq. 17): it is not clipped.
+
+    Example:
+        >>> gp.hinge_generator_loss(torch.tensor([2.0, -1.0])).item()
+        -0.5
+    """
     return _one("fake", fake, lambda fake: -fake, reduction)
 
 
@@ -101,12 +133,21 @@ def wasserstein_critic_loss(real: Tensor, fake: Tensor, *, reduction: str = "mea
     """``E fake - E real``: minus the critic's estimate of the Wasserstein distance (Arjovsky et al. 2017, eq. 2).
 
     Minimised by the critic. It estimates a distance only as far as the critic is 1-Lipschitz.
+
+    Example:
+        >>> gp.wasserstein_critic_loss(torch.tensor([3.0, 5.0]), torch.tensor([1.0, 2.0])).item()
+        -2.5
     """
     return _two(real, fake, lambda real: -real, lambda fake: fake, reduction)
 
 
 def wasserstein_generator_loss(fake: Tensor, *, reduction: str = "mean") -> Tensor:
-    """``-E fake`` (Arjovsky et al. 2017, Algorithm 1). Its absolute value has no meaning."""
+    """``-E fake`` (Arjovsky et al. 2017, Algorithm 1). Its absolute value has no meaning.
+
+    Example:
+        >>> gp.wasserstein_generator_loss(torch.tensor([1.0, 2.0])).item()
+        -1.5
+    """
     return _one("fake", fake, lambda fake: -fake, reduction)
 
 
@@ -114,6 +155,10 @@ def relativistic_discriminator_loss(real: Tensor, fake: Tensor, *, reduction: st
     """Paired relativistic loss, ``-E log sigmoid(real - fake)`` (Jolicoeur-Martineau 2019; R3GAN, Huang et al. 2024).
 
     The n-th real score is compared with the n-th fake score, so both batches have one size, otherwise ``ValueError``.
+
+    Example:
+        >>> round(gp.relativistic_discriminator_loss(torch.zeros(2), torch.zeros(2)).item(), 3)  # log 2
+        0.693
     """
     real, fake = _checks.scores("real", real), _checks.scores("fake", fake)
     _checks.same_shape("real", real, "fake", fake)
@@ -121,7 +166,12 @@ def relativistic_discriminator_loss(real: Tensor, fake: Tensor, *, reduction: st
 
 
 def relativistic_generator_loss(real: Tensor, fake: Tensor, *, reduction: str = "mean") -> Tensor:
-    """``-E log sigmoid(fake - real)``: the discriminator's loss with real and fake exchanged (same sources)."""
+    """``-E log sigmoid(fake - real)``: the discriminator's loss with real and fake exchanged (same sources).
+
+    Example:
+        >>> round(gp.relativistic_generator_loss(torch.zeros(2), torch.zeros(2)).item(), 3)  # log 2
+        0.693
+    """
     real, fake = _checks.scores("real", real), _checks.scores("fake", fake)
     _checks.same_shape("real", real, "fake", fake)
     return _checks.reduce(-logsigmoid(fake - real), reduction)

@@ -5,8 +5,9 @@ that sample. It is then differentiated once more, with respect to the critic's p
 
 What all functions refuse: ``TypeError`` for samples that are not floating-point tensors; ``ValueError`` for an empty
 batch, for a critic that does not return one number a sample, ``(N,)`` or ``(N, 1)``, for one with batch norm in
-training mode, for one wrapped by ``torch.compile``, for one whose output is cut off from its input, and for a call
-under ``torch.no_grad()`` or ``torch.inference_mode()``. Batch norm is found in the modules of a critic that is an
+training mode, for one wrapped by ``torch.compile``, for one with an operation that PyTorch cannot differentiate twice
+(fused attention, recurrent layers on cuDNN), for one whose output is cut off from its input, and for a call under
+``torch.no_grad()`` or ``torch.inference_mode()``. Batch norm is found in the modules of a critic that is an
 ``nn.Module``; coupling between samples that hides in a plain function is not seen. A norm or penalty that is not finite
 raises ``FloatingPointError``. float16 overflows above 65,504, which the square of a norm of 256 exceeds: compute
 penalties in float32, outside autocast.
@@ -17,32 +18,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import _checks
+from ._refusals import refuse_compiled, refuse_coupling, refuse_differentiable_once
+
+__all__ = ["dragan_penalty", "gradient_norms", "gradient_penalty", "interpolate", "r1_penalty", "r2_penalty"]
 
 Critic = Callable[[Tensor], Tensor]
-
-
-def _refuse_coupling(critic: Critic) -> None:
-    if not isinstance(critic, nn.Module):
-        return
-    for name, module in critic.named_modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and (module.training or module.running_mean is None):
-            raise ValueError(
-                f"critic must score every sample on its own, but its module {name!r} is {type(module).__name__} with "
-                "the statistics of the batch: the penalty is per sample, and here a score depends on the other samples "
-                "too; use layer norm or no normalisation"
-            )
-
-
-def _refuse_compiled(critic: Critic) -> None:
-    if hasattr(critic, "_orig_mod"):
-        raise ValueError(
-            "critic must not be wrapped by torch.compile: a penalty differentiates its gradient once more, and "
-            "compiled code can be differentiated only once (aot_autograd does not support double backward); pass the "
-            "module inside the wrapper, critic._orig_mod, which shares its weights"
-        )
 
 
 def finite(name: str, values: Tensor) -> Tensor:
@@ -62,8 +45,8 @@ def scores_and_norms(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
             "the gradient with respect to x cannot be taken with gradients switched off; "
             "leave torch.no_grad() or torch.inference_mode() around this call"
         )
-    _refuse_compiled(critic)
-    _refuse_coupling(critic)
+    refuse_compiled(critic)
+    refuse_coupling(critic)
     # A copy, so that the caller's tensor is left as it was; what carries a graph keeps it.
     x = x if x.requires_grad else x.detach().clone().requires_grad_()
     scores = _checks.scores("critic(x)", critic(x))
@@ -72,6 +55,7 @@ def scores_and_norms(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
     finite("critic(x)", scores)  # a sample that is NaN may have the gradient 0
     gradient = None
     if scores.requires_grad:
+        refuse_differentiable_once(scores)
         # The sum's gradient holds each score's own gradient in its row, since no score depends on another sample.
         (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True, allow_unused=True)
     if gradient is None:
@@ -96,6 +80,10 @@ def gradient_norms(critic: Critic, x: Tensor) -> Tensor:
 
     Raises:
         ValueError, TypeError, FloatingPointError: as said at the top of the module.
+
+    Example:
+        >>> gp.gradient_norms(lambda x: x @ torch.tensor([3.0, 4.0]), torch.randn(2, 2))
+        tensor([5., 5.])
     """
     return scores_and_norms(critic, x)[1]
 
@@ -136,6 +124,11 @@ def interpolate(real: Tensor, fake: Tensor, eps: Tensor | float | None = None) -
     Raises:
         TypeError: an argument is not a floating-point tensor.
         ValueError: an empty batch, shapes that differ, ``eps`` of another shape or outside [0, 1].
+
+    Example:
+        >>> gp.interpolate(torch.ones(2, 1), torch.zeros(2, 1), eps=torch.tensor([0.25, 1.0]))
+        tensor([[0.2500],
+                [1.0000]])
     """
     _checks.batch("real", real)
     _checks.batch("fake", fake)
@@ -185,6 +178,12 @@ def gradient_penalty(
         TypeError, FloatingPointError: as said at the top of the module.
 
     Source: Gulrajani et al. 2017, eq. 3 and Algorithm 1; one-sided: their appendix C and Petzka et al. 2018.
+
+    Example:
+        >>> real, fake = torch.randn(2, 8, 2)
+        >>> linear = lambda x: x @ torch.tensor([3.0, 4.0])  # its gradient has norm 5 everywhere
+        >>> gp.gradient_penalty(linear, real, fake, weight=1.0).item()  # (5 - 1)^2
+        16.0
     """
     weight, target = _checks.non_negative("weight", weight), _checks.non_negative("target", target)
     points = interpolate(real, fake, eps).detach()
@@ -202,6 +201,10 @@ def r1_penalty(critic: Critic, real: Tensor, *, weight: float = 1.0, reduction: 
 
     The 1/2 belongs to the definition; the authors' image code multiplies by its weight of 10 without it, which is
     ``weight=20`` here. ``real`` is detached. Arguments, result and errors are those of :func:`gradient_penalty`.
+
+    Example:
+        >>> gp.r1_penalty(lambda x: x @ torch.tensor([3.0, 4.0]), torch.randn(8, 2)).item()  # 5^2 / 2
+        12.5
     """
     return _zero_centred("real", critic, real, weight, reduction)
 
@@ -210,6 +213,10 @@ def r2_penalty(critic: Critic, fake: Tensor, *, weight: float = 1.0, reduction: 
     """R2, ``weight / 2 * ||d critic(x_n) / d x_n||_2^2`` at the generated samples (Mescheder et al. 2018, eq. 10).
 
     ``fake`` is detached. Arguments, result and errors are those of :func:`gradient_penalty`.
+
+    Example:
+        >>> gp.r2_penalty(lambda x: x @ torch.tensor([3.0, 4.0]), torch.randn(8, 2), weight=2.0).item()
+        25.0
     """
     return _zero_centred("fake", critic, fake, weight, reduction)
 
@@ -252,6 +259,10 @@ def dragan_penalty(
         TypeError, FloatingPointError: as for :func:`gradient_penalty`.
 
     Source: Kodali et al. 2017, "On convergence and stability of GANs", and its code.
+
+    Example:
+        >>> gp.dragan_penalty(lambda x: x @ torch.tensor([3.0, 4.0]), torch.randn(8, 2), weight=1.0).item()
+        16.0
     """
     weight, target = _checks.non_negative("weight", weight), _checks.non_negative("target", target)
     points = dragan_points(real, noise, eps)

@@ -23,6 +23,18 @@
       else if (box.tabIndex === 0) box.tabIndex = -1;
     }
   }
+  // The page of results: rows without the word that is looked for are hidden, and headings of tables that are empty.
+  for (const box of document.querySelectorAll(".gp-filter")) {
+    box.addEventListener("input", () => {
+      const wanted = box.value.trim().toLowerCase();
+      for (const table of box.closest(".gp-results").querySelectorAll(".gp-table")) {
+        for (const row of table.querySelectorAll("tbody tr")) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+        table.hidden = !table.querySelector("tbody tr:not([hidden])");
+        table.previousElementSibling.hidden = table.hidden;
+      }
+    });
+  }
+
   let waiting;
   function soon() {
     clearTimeout(waiting);

@@ -1,4 +1,4 @@
-"""The benchmark's table and picture, from the records that ``make bench`` writes under ``book/benchmarks``."""
+"""The benchmark's tables and picture, from the records that ``make bench`` writes under ``book/benchmarks``."""
 
 from __future__ import annotations
 
@@ -11,61 +11,95 @@ from gpcore.page import figures, plots
 from gpcore.page.tables import html_table, short
 
 RECORDS = ROOT / "book" / "benchmarks"
+# What a plain critic step is compared with, by the columns' names.
+COSTS = {
+    "public": "penalty by autograd",
+    "by hand": "penalty by hand",
+    "R1": "R1 by autograd",
+    "R1 by hand": "R1 by hand",
+    "spectral norm": "spectral norm",
+}
+LOOP = "loop with .item()"
 
 
-def goal_text(row: dict) -> str:
-    """Return whether a row's goal was reached; against the floor smaller is better."""
-    if row["goal"] is None:
+def costs(record: dict) -> dict[str, dict[str, dict]]:
+    """Return critic -> way -> row: what a constrained critic step costs, in plain steps."""
+    found: dict[str, dict[str, dict]] = {}
+    for row in record["rows"]:
+        if row["way"] == "plain":
+            found.setdefault(row["what"], {})[row["against"]] = row
+    return found
+
+
+def _cell(row: dict | None) -> str:
+    if row is None:
         return ""
-    reached = row["ratio"] <= row["goal"] if row["against"] == "floor" else row["ratio"] >= row["goal"]
-    return f"{short(row['goal'])}: {'reached' if reached else 'not reached'}"
-
-
-def cells(row: dict) -> list[str]:
     low, high = map(short, row["quartiles"])
-    return [
-        html.escape(row["what"]),
-        html.escape(row["way"]),
-        html.escape(row["against"]),
-        f"<strong>{short(row['ratio'])}</strong>",
-        f"{low} to {high}",
-        short(row["ms"]),
-        goal_text(row),
-    ]
+    return f"<strong>{short(row['ratio'])}</strong> ({low} to {high})"
+
+
+def matrix(rows: list[dict], label: str, first: str) -> str:
+    """Return a table with a row per thing that was timed and a column per way."""
+    ways = list(dict.fromkeys(row["way"] for row in rows))
+    things = list(dict.fromkeys(row["what"] for row in rows))
+    found = {(row["what"], row["way"]): row for row in rows}
+    body = [[html.escape(thing), *(_cell(found.get((thing, way))) for way in ways)] for thing in things]
+    return html_table([first, *map(html.escape, ways)], body, label)
+
+
+def summary(record: dict) -> str:
+    """Return the result in one sentence."""
+    by_way = {way: [rows[way]["ratio"] for rows in costs(record).values() if way in rows] for way in COSTS}
+    span = {way: f"{min(values):.2f} to {max(values):.2f}" for way, values in by_way.items()}
+    return (
+        f"A critic step with a gradient penalty costs {span['public']} plain critic steps by autograd and "
+        f"{span['by hand']} by the hand-derived sweep; with R1 it costs {span['R1']} by autograd and "
+        f"{span['R1 by hand']} by hand."
+    )
 
 
 def picture(record: dict) -> str:
-    """Return the rows with a goal as dots with quartiles beside their goals."""
-    rows = [row for row in record["rows"] if row["goal"] is not None and row["against"] != "floor"]
+    """Return the cost of each way at each critic, in plain steps."""
+    found = costs(record)
     fig, ax = figures.figure(1)
-    fig.set_size_inches(7.0, 0.42 * len(rows) + 0.9)
-    for y, row in enumerate(reversed(rows)):
-        ax.plot(row["quartiles"], [y, y], color=figures.CRITIC, linewidth=3, solid_capstyle="butt")
-        ax.plot(row["ratio"], y, "s", color=figures.CRITIC, label="" if y else "measured, median and quartiles")
-        ax.plot(row["goal"], y, "X", color=figures.GENERATED, label="" if y else "goal")
-    names = [f"{row['what']}\n{row['way']}" for row in reversed(rows)]
-    ax.set(xscale="log", xlabel="times as fast as the public way", yticks=range(len(rows)), yticklabels=names)
-    ticks = [1, 1.5, 2, 3, 5, 10, 20]
-    ax.set_xticks(ticks, [str(tick) for tick in ticks])
-    ax.minorticks_off()
-    ax.axvline(1, color=figures.NEUTRAL, linestyle="--", linewidth=1)
-    plots.legend(ax)
-    said = "; ".join(f"{row['what']}, {row['way']}: {short(row['ratio'])}, goal {short(row['goal'])}" for row in rows)
-    return figures.figure_html(figures.to_svg(fig, f"How many times as fast as the public way. {said}."))
+    fig.set_size_inches(7.0, 3.6)
+    for color, (way, name) in zip(figures.SWEEP, COSTS.items(), strict=False):
+        line = [rows[way]["ratio"] for rows in found.values()]
+        style = dict(linestyle=figures.LINES[color], marker=figures.MARKERS[color])
+        ax.plot(range(len(line)), line, color=color, label=name, **style)
+    names = [name.removeprefix("MLP ").replace(", ", "\n") for name in found]
+    ax.set(ylabel="cost, in plain critic steps", xticks=range(len(found)), xticklabels=names, ylim=(0.9, None))
+    ax.axhline(1, color=figures.NEUTRAL, linestyle=":", linewidth=1)
+    plots.legend(ax, columns=3)
+    said = "; ".join(
+        f"{thing}: " + ", ".join(f"{COSTS[way]} {short(row['ratio'])}" for way, row in rows.items())
+        for thing, rows in found.items()
+    )
+    caption = "Medians; 1 is a critic step without any constraint."
+    return figures.figure_html(figures.to_svg(fig, f"Cost of a critic step in plain steps. {said}."), caption)
 
 
 def benchmark() -> str:
-    """Return every record as a sentence of provenance, a picture and a table."""
+    """Return every record: its result in a sentence, a picture, and three tables, each in its own unit."""
     parts = []
     for path in sorted(RECORDS.glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
-        said = f"Measured on {record['date']} on {record['device']}, torch {record['torch']}"
-        said += f", gpcore {record['source_hash']}."
-        head = ["what", "way", "against", "ratio", "quartiles", "ms", "goal"]
-        body = html_table(head, [cells(row) for row in record["rows"]], f"Benchmark on {record['device']}")
-        parts.append(f"<p>{html.escape(said)}</p>{picture(record)}{body}")
-    if not (RECORDS / "cuda.json").exists():
-        parts.append("<p>No GPU has been measured: <code>make bench ARGS='--device cuda'</code> would.</p>")
+        rows, device = record["rows"], html.escape(record["device"])
+        plain = [row | {"way": COSTS[row["against"]]} for row in rows if row["way"] == "plain"]
+        faster = [row for row in rows if "public" in row["against"] and row["way"] != "plain"]
+        scaling = [row for row in rows if row["against"] == LOOP]
+        parts.append(
+            f"<p><strong>{summary(record)}</strong></p>"
+            f"<p>Measured on {record['date']} on {device}, torch {record['torch']}, gpcore "
+            f"<code>{record['source_hash']}</code>. Each cell: median and quartiles of paired ratios.</p>"
+            f"{picture(record)}"
+            "<h2>What a constraint costs, in plain critic steps</h2>"
+            f"{matrix(plain, f'Cost in plain critic steps on {device}', 'critic')}"
+            "<h2>How many times as fast as the public way</h2>"
+            f"{matrix(faster, f'Times as fast as the public way on {device}', 'what')}"
+            "<h2>Scaling gradients: how many times as fast as a loop</h2>"
+            f"{matrix(scaling, f'Times as fast as a loop over tensors on {device}', 'tensors x numbers in each')}"
+        )
     return "".join(parts)
 
 

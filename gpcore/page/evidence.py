@@ -19,6 +19,8 @@ from pathlib import Path
 
 from .tables import html_table, mark_numbers, measured, short, spread
 
+__all__ = ["Measurement", "Verdict", "load_claims", "load_evidence"]
+
 WORDS = ("holds", "holds if", "does not hold", "not decided")
 
 
@@ -62,6 +64,13 @@ class Verdict:
         because: what was found, in one or two sentences.
         budget: networks, steps and seeds, in words.
         seeds: over which it was measured.
+
+    Example:
+        >>> cost = gp.Study().measure("cost, in plain steps", [2.0, 2.1], fast=(1.8, 2.4))
+        >>> sentences = dict(criterion="It costs more than one plain step.", because="It costs 2.")
+        >>> verdict = gp.Study().verdict("gp-training-time", "holds", [cost], **sentences)
+        >>> verdict.word, verdict.budget
+        ('holds', 'No training.')
     """
 
     id: str
@@ -126,7 +135,13 @@ def record(kind: str, key: str, entry) -> None:
 
 
 def load_evidence(folder: Path) -> dict[str, dict]:
-    """Return chapter -> record for every ``NN.json`` in ``folder``."""
+    """Return chapter -> record for every ``NN.json`` in ``folder``.
+
+    Example:
+        >>> from pathlib import Path
+        >>> gp.evidence.load_evidence(Path("no such folder"))
+        {}
+    """
     return {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in sorted(Path(folder).glob("[0-9][0-9].json"))}
 
 

@@ -7,7 +7,6 @@ its colour (see ``gpcore.figures``), so that colour is never the only carrier.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -22,7 +21,15 @@ MAX_POINTS = 250  # of a line: more than this is finer than a pixel
 
 
 def legend(ax: Axes, columns: int = 2) -> None:
-    """Put the legend above the panel, where it covers nothing."""
+    """Put the legend above the panel, where it covers nothing.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> _ = ax.plot([0, 1], label="a line")
+        >>> gp.plots.legend(ax)
+        >>> ax.get_legend() is not None
+        True
+    """
     ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, columnspacing=1.2, borderaxespad=0.2)
 
 
@@ -41,15 +48,18 @@ def band(ax: Axes, x, runs, color: str, label: str, log: bool = False) -> None:
 
     Raises:
         ValueError: where ``runs`` does not have one column for each position.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.band(ax, [0, 1, 2], torch.rand(16, 3), gp.figures.CRITIC, "critic")
     """
     x, runs = as_array(x).astype(float), np.atleast_2d(as_array(runs)).astype(float)
     if runs.ndim != 2 or runs.shape[1] != len(x):
         raise ValueError(f"runs must have shape (S, {len(x)}), one column for each x, got {runs.shape}")
     buckets = np.array_split(np.arange(len(x)), min(len(x), MAX_POINTS))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column may hold no finite run at all
-        center, middle = [x[b].mean() for b in buckets], [np.nanmedian(runs[:, b]) for b in buckets]
-        low, high = [np.nanmin(runs[:, b]) for b in buckets], [np.nanmax(runs[:, b]) for b in buckets]
+    center, blocks = [x[b].mean() for b in buckets], [runs[:, b][~np.isnan(runs[:, b])] for b in buckets]
+    # Where every run has diverged there is nothing to summarise.
+    low, middle, high = ([f(v) if v.size else np.nan for v in blocks] for f in (np.min, np.median, np.max))
     ax.fill_between(center, low, high, color=color, alpha=0.22, linewidth=0)
     # A marker on every eighth of the line tells curves apart where dashes do not.
     every = max(1, len(center) // 8)
@@ -79,7 +89,13 @@ def _course(label: str, middle: Sequence[float], runs: np.ndarray) -> str:
 
 
 def curves(ax: Axes, histories: Iterable[History], name: str, color: str, label: str, log: bool = False) -> None:
-    """Draw one series of several runs with :func:`band`: ``name`` is a field of ``History``, or a score's name."""
+    """Draw one series of several runs with :func:`band`: ``name`` is a field of ``History``, or a score's name.
+
+    Example:
+        >>> runs = gp.train_many(gp.Config(steps=3, n_critic=1, batch_size=8, width=8, device="cpu"), [0, 1])
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.curves(ax, runs, "critic_loss", gp.figures.CRITIC, "critic")
+    """
     histories = list(histories)
     steps = "score_step" if any(name in history.scores for history in histories) else "step"
     x = max((getattr(history, steps) for history in histories), key=len)
@@ -88,7 +104,12 @@ def curves(ax: Axes, histories: Iterable[History], name: str, color: str, label:
 
 
 def samples(ax: Axes, real=None, fake=None, limit: float = 2.0) -> None:
-    """Scatter real samples (circles) and generated ones (crosses), each ``(N, 2)`` or None, on ±limit."""
+    """Scatter real samples (circles) and generated ones (crosses), each ``(N, 2)`` or None, on ±limit.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.samples(ax, real=gp.data.eight_gaussians(50), fake=torch.randn(50, 2))
+    """
     if real is not None:
         cloud(ax, real, "o", REAL, "real", markersize=3.5, alpha=0.6, markeredgewidth=0)
     if fake is not None:
@@ -104,7 +125,12 @@ def _colored(by_label: Mapping[str, object]):
 
 
 def layer_norms(ax: Axes, norms_by_label: Mapping[str, object]) -> None:
-    """Draw the norm of the gradient at every layer, on a log scale: ``(depth,)`` or ``(S, depth)`` for each label."""
+    """Draw the norm of the gradient at every layer, on a log scale: ``(depth,)`` or ``(S, depth)`` for each label.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.layer_norms(ax, {"clipped": torch.logspace(0, -3, 12), "penalised": torch.ones(12)})
+    """
     for color, (label, norms) in _colored(norms_by_label):
         norms = np.atleast_2d(as_array(norms))
         band(ax, np.arange(1, norms.shape[1] + 1), norms, color, label, log=True)
@@ -126,6 +152,10 @@ def weight_histogram(ax: Axes, weights_by_label: Mapping[str, object], clip: flo
     """Draw the shares of a network's weights, any shape for each label.
 
     With ``clip`` there are dotted lines at ±clip, and weights beyond 1.05 times that are counted but not drawn.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.weight_histogram(ax, {"clipped": torch.randn(999).clamp(-1, 1)}, clip=1.0)
     """
     limit = clip or max(np.abs(as_array(weights)).max() for weights in weights_by_label.values())
     # An odd number of bins: ±limit and 0 lie inside a bin, not on an edge where rounding would choose the side.
@@ -139,6 +169,10 @@ def histogram_of_norms(ax: Axes, norms_by_label: Mapping[str, object], target: f
     """Draw the shares of gradient norms ``(N,)`` for each label, with a line at the target of the penalty.
 
     The highest percent of each label may lie beyond the right end; the shares count it all the same.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.histogram_of_norms(ax, {"two-sided": 1 + 0.1 * torch.randn(999)})
     """
     highest = max(2 * target, *(np.quantile(as_array(norms), 0.99) for norms in norms_by_label.values()))
     _histogram(ax, norms_by_label, np.linspace(0, highest, 41))
@@ -147,7 +181,12 @@ def histogram_of_norms(ax: Axes, norms_by_label: Mapping[str, object], target: f
 
 
 def image_grid(ax: Axes, images, columns: int = 8) -> None:
-    """Draw images ``(N, 1, H, W)`` with values in [-1, 1] as tiles, black at -1 and white at 1."""
+    """Draw images ``(N, 1, H, W)`` with values in [-1, 1] as tiles, black at -1 and white at 1.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.image_grid(ax, gp.data.digits()[0][:16].reshape(-1, 1, 8, 8))
+    """
     images = as_array(images)[:, 0]
     n, height, width = images.shape
     rows = math.ceil(n / columns)
@@ -160,7 +199,12 @@ def image_grid(ax: Axes, images, columns: int = 8) -> None:
 
 
 def trajectory(ax: Axes, path, color: str = GRADIENT, label: str | None = None) -> None:
-    """Draw a path ``(T, 2)`` of (theta, psi) in the Dirac-GAN: circle at the start, square at the end, cross at 0."""
+    """Draw a path ``(T, 2)`` of (theta, psi) in the Dirac-GAN: circle at the start, square at the end, cross at 0.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.trajectory(ax, gp.dirac.simulate("gan"))
+    """
     path = as_array(path)
     ax.plot(*path.T, color=color, linewidth=1.2, label=label)
     ax.plot(*path[0], "o", color=color, markersize=7, markerfacecolor="none", markeredgewidth=1.6)
@@ -170,7 +214,12 @@ def trajectory(ax: Axes, path, color: str = GRADIENT, label: str | None = None) 
 
 
 def arrows(ax: Axes, vectors, labels: Sequence[str], colors: Sequence[str] | None = None) -> None:
-    """Draw vectors ``(k, 2)`` from the origin, each with its label in the legend: what scaling does to a gradient."""
+    """Draw vectors ``(k, 2)`` from the origin, each with its label in the legend: what scaling does to a gradient.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.arrows(ax, [(3.0, 4.0), (0.6, 0.8)], ["gradient", "scaled to norm 1"])
+    """
     vectors = as_array(vectors)
     colors = SWEEP[: len(vectors)] if colors is None else colors
     for vector, label, color in zip(vectors, labels, colors, strict=True):

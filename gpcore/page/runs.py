@@ -14,6 +14,8 @@ from pathlib import Path
 
 import torch
 
+__all__ = ["provenance", "reached", "source_hash"]
+
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -41,7 +43,7 @@ def _tree(node) -> str:
 
 
 def source_hash(folder: Path | None = None, modules: set[Path] | None = None) -> str:
-    """Return a digest of Python files of ``gpcore`` as syntax trees without docstrings, and of the claims.
+    """Return a digest of Python files of ``gpcore`` as syntax trees without docstrings, of the claims and of texts.
 
     Args:
         folder: where the files are; None is the folder of ``gpcore`` itself.
@@ -57,8 +59,9 @@ def source_hash(folder: Path | None = None, modules: set[Path] | None = None) ->
         for path in sorted(folder.rglob("*.py"))
         if modules is None or path in modules
     ]
-    # The claims' wording is part of what the verdicts' boxes show.
-    parts += [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("claims.yml"))]
+    # The claims' wording is part of what the verdicts' boxes show; texts are trained on.
+    others = sorted([*folder.rglob("claims.yml"), *folder.rglob("*.txt")])
+    parts += [path.read_text(encoding="utf-8") for path in others]
     return _digest("\n".join(parts))
 
 
@@ -66,6 +69,10 @@ def reached(code: str) -> set[Path]:
     """Return the files of ``gpcore`` that code can reach: those of the names ``gp.…`` in it, and what these import.
 
     A name that is not one of the package's, and ``getattr(gp, ...)``, reach every file.
+
+    Example:
+        >>> sorted(path.stem for path in gp.runs.reached("gp.interpolate(real, fake)"))
+        ['__init__', '_checks', 'penalties']
     """
     if re.search(r"getattr\(\s*gp\b", code):
         return set(PACKAGE.rglob("*.py"))
@@ -140,6 +147,10 @@ def provenance(device: str | torch.device = "auto") -> dict:
     """Return what identifies a run's code and machine: commit, hash, versions and the device's name.
 
     ``commit`` is None outside a repository; ``dirty`` says that files differed from the commit.
+
+    Example:
+        >>> gp.runs.provenance("cpu")["device"].startswith("CPU")
+        True
     """
     cuda = torch.cuda.is_available() and str(device) != "cpu"
     threads = torch.get_num_threads()

@@ -13,6 +13,8 @@ from ..penalties import gradient_norms
 from .figures import NEUTRAL, REAL, SMOOTH, say
 from .tables import short
 
+__all__ = ["norm_map", "value_surface", "vector_field"]
+
 MAX_MARKERS = 300  # of a cloud that stays vector graphics
 
 
@@ -77,6 +79,10 @@ def value_surface(ax: Axes, critic, extent, real=None, n: int = 64) -> None:
         extent: half-width, or (left, right, bottom, top).
         real: real samples ``(N, 2)`` to put on top.
         n: points a side.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.value_surface(ax, gp.models.mlp_critic(2), extent=2.0, n=16)
     """
     with torch.no_grad():
         x, y, values = _on_grid(critic, extent, n, lambda critic, points: critic(points))
@@ -97,6 +103,10 @@ def norm_map(ax: Axes, critic, extent, n: int = 64) -> None:
         critic: a differentiable function of points ``(N, 2)`` that returns ``(N,)``, or the norms ``(rows, columns)``.
         extent: half-width, or (left, right, bottom, top).
         n: points a side.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.norm_map(ax, gp.models.mlp_critic(2), extent=2.0, n=16)
     """
     x, y, values = _on_grid(critic, extent, n, gradient_norms)
     say(ax, f"norms from {short(np.nanmin(values))} to {short(np.nanmax(values))}")
@@ -118,6 +128,10 @@ def vector_field(ax: Axes, field: Callable, extent, n: int = 11) -> None:
     """Draw arrows of ``field``, a function of an array of points ``(N, 2)`` that returns ``(N, 2)``, on an n by n grid.
 
     For the Dirac-GAN: ``lambda p: gp.dirac.vector_field("r1", *p.T)``.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.vector_field(ax, lambda p: gp.dirac.vector_field("r1", *p.T), extent=1.5)
     """
     left, right, bottom, top = _box(extent)
     x, y = 0.04 * (right - left), 0.04 * (top - bottom)  # a margin, or the outer arrows are cut

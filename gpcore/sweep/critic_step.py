@@ -21,7 +21,14 @@ AT = ("interpolates", "real", "fake", "around_real")
 
 @dataclass(frozen=True)
 class CriticStep:
-    """What a penalised critic step measured: the loss without the penalty, the penalty, the norms ``(N,)``."""
+    """What a penalised critic step measured: the loss without the penalty, the penalty, the norms ``(N,)``.
+
+    Example:
+        >>> critic, (real, fake) = gp.models.mlp_critic(2), torch.randn(2, 8, 2)
+        >>> step = gp.penalized_backward_(critic, real, fake)
+        >>> step.norms.shape, bool(step.penalty >= 0)
+        (torch.Size([8]), True)
+    """
 
     loss: Tensor
     penalty: Tensor
@@ -35,6 +42,10 @@ def supports(critic: Callable) -> bool:
     ``Flatten``, each of the first two followed by ``ReLU``, ``LeakyReLU``, ``Tanh``, ``Softplus`` (of the default
     threshold or a larger one) or nothing; the last layer is linear and gives one number a sample; there are no hooks
     and no parametrisations (spectral norm).
+
+    Example:
+        >>> gp.supports(gp.models.mlp_critic(2)), gp.supports(torch.nn.LSTM(2, 2))
+        (True, False)
     """
     return _layers_of_critic(critic) is not None
 
@@ -140,6 +151,13 @@ def penalized_backward_(
         FloatingPointError: a norm, the penalty or the loss is not finite; the ``.grad`` are then as they were.
 
     Source: double backpropagation, Drucker and LeCun 1992; the top of :mod:`gpcore.sweep` derives it.
+
+    Example:
+        >>> critic, (real, fake) = gp.models.mlp_critic(2), torch.randn(2, 8, 2)
+        >>> step = gp.penalized_backward_(critic, real, fake, weight=10.0, eps=torch.full((8,), 0.5))  # fills .grad
+        >>> autograd = gp.gradient_penalty(critic, real, fake, weight=10.0, eps=0.5)
+        >>> torch.allclose(step.penalty, autograd.detach(), atol=1e-5)
+        True
     """
     weight, target = _checks.non_negative("weight", weight), _checks.non_negative("target", target)
     _checks.one_of("at", at, AT)

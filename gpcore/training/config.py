@@ -74,6 +74,10 @@ class Config:
         compile: compile the hand-derived critic step (see :func:`gpcore.penalized_backward_`). It asks for a critic and
             a penalty that the sweep knows.
         device: ``"auto"``, or a device's name.
+
+    Example:
+        >>> gp.Config(constraint="r1", weight=0.1, steps=500).n_critic
+        5
     """
 
     data: str | Tensor = "8_gaussians"
@@ -133,6 +137,11 @@ class History:
     interpolates, for every constraint, so that runs can be compared. ``backward`` says which way the critic's gradients
     came: ``"autograd"``, ``"hand-derived"`` (see :mod:`gpcore.sweep`) or ``"replicas"`` (the same for
     several seeds at once). ``budget`` says in words what the run was given.
+
+    Example:
+        >>> history = gp.train(gp.Config(steps=3, n_critic=1, batch_size=8, width=8, device="cpu"))
+        >>> history.step, history.sample(5).shape
+        ([0, 2], torch.Size([5, 2]))
     """
 
     seed: int
@@ -163,7 +172,13 @@ class History:
 
 
 def build_networks(config: Config) -> tuple[nn.Module, nn.Module]:
-    """Return the critic and the generator of a run, with initial weights drawn from its seed."""
+    """Return the critic and the generator of a run, with initial weights drawn from its seed.
+
+    Example:
+        >>> critic, generator = gp.build_networks(gp.Config(width=8, seed=3))
+        >>> critic(generator(torch.randn(4, 2))).shape
+        torch.Size([4])
+    """
     dim = sampler(config.data)(1, torch.Generator().manual_seed(0)).flatten(1).shape[1]
     mlp = dict(width=config.width, depth=config.depth, activation=config.activation)
     build_critic = config.critic or (lambda: models.mlp_critic(dim, **mlp))

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -23,6 +24,14 @@ class TrainingDiverged(FloatingPointError):
     Attributes:
         step: the step at which it happened, counted from 0.
         history: everything logged before it.
+
+    Example:
+        >>> config = gp.Config(constraint="none", optimizer="sgd", lr_critic=1e9, steps=99, width=8, device="cpu")
+        >>> try:
+        ...     gp.train(config)
+        ... except gp.TrainingDiverged as error:
+        ...     print(error.step < 99, error.history.diverged_at == error.step)
+        True True
     """
 
     def __init__(self, message: str, step: int, history):
@@ -57,12 +66,21 @@ def seeded(seed: int, build: Callable[[], nn.Module]) -> nn.Module:
         return build()
 
 
-def make_optimizer(name: str, parameters: Iterable[Tensor], lr: float, betas: tuple[float, float]):
-    """Return Adam (fused, the fastest on CPU and GPU alike), RMSprop or plain SGD without momentum."""
+def make_optimizer(
+    name: str,
+    parameters: Iterable[Tensor],
+    lr: float,
+    betas: tuple[float, float],
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+) -> torch.optim.Optimizer:
+    """Return PyTorch's Adam or AdamW (fused, the fastest on CPU and GPU alike), RMSprop or SGD."""
     parameters = list(parameters)
-    if name == "adam":
-        return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True)
-    return {"rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}[name](parameters, lr=lr)
+    if name in ("adam", "adamw"):
+        make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
+        return make(parameters, lr=lr, betas=betas, weight_decay=weight_decay, fused=True)
+    make = {"rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}[name]
+    return make(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
 
 
 def check_finite(name: str, value: float) -> float:
@@ -100,9 +118,12 @@ def _described(value, inside: tuple = ()) -> str:
 
 
 def progress_bar(steps: int, start: int, description: str) -> tqdm:
-    """Return a progress bar on stderr; the environment variable ``GPCORE_PROGRESS=0`` switches it off."""
-    off = os.environ.get("GPCORE_PROGRESS") == "0"
-    return tqdm(total=steps, initial=start, desc=description, disable=off, leave=False, mininterval=0.5)
+    """Return a progress bar, on stderr; ``GPCORE_PROGRESS=0`` switches it off.
+
+    In a notebook it is on stdout, where a bar that has been wiped out leaves nothing: stderr keeps an empty red strip.
+    """
+    off, file = os.environ.get("GPCORE_PROGRESS") == "0", sys.stdout if "ipykernel" in sys.modules else sys.stderr
+    return tqdm(total=steps, initial=start, desc=description, disable=off, leave=False, mininterval=0.5, file=file)
 
 
 def check_seeds(seeds: Iterable[int]) -> list[int]:

@@ -102,6 +102,11 @@ def drawn(page) -> None:
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+# Code and printed text that is wider than the box that it stands in.
+CUT = """[...document.querySelectorAll('article pre')].filter(e => e.clientWidth && e.scrollWidth > e.clientWidth + 1)
+    .map(e => e.textContent.slice(0, 80))"""
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_pages_fit_ask_for_nothing_and_complain_of_nothing(site, served, browser, size, theme):
@@ -116,6 +121,7 @@ def test_pages_fit_ask_for_nothing_and_complain_of_nothing(site, served, browser
             assert set(cards) <= {"rgba(0, 0, 0, 0)"}, f"{name}: figures stand on paper of another colour"
             scroll = page.evaluate("document.scrollingElement.scrollWidth")
             assert scroll <= visit.width, f"{name} is {scroll} px wide on a screen of {visit.width}"
+            assert page.evaluate(CUT) == [], f"{name}: code or output is cut at its box"
             assert visit.complaints == [], f"{name}: {visit.complaints}"
             assert visit.outside == [], f"{name} asked for {visit.outside}"
 
@@ -135,6 +141,7 @@ FORMULAS = """() => [...document.querySelectorAll('article div.math')].map(box =
     const glyphs = [...box.querySelectorAll('mjx-c')].map(e => e.getBoundingClientRect());
     const holder = box.querySelector('mjx-container');
     return {box: box.getBoundingClientRect().left, end: box.getBoundingClientRect().right,
+            numbers: box.querySelectorAll('.eqno').length + box.querySelectorAll('mjx-labels mjx-mtd').length,
             first: Math.min(...glyphs.map(r => r.left)), last: Math.max(...glyphs.map(r => r.right)),
             reach: Math.max(holder.scrollWidth - holder.clientWidth, box.scrollWidth - box.clientWidth)}
 })"""
@@ -149,6 +156,7 @@ def test_formulas_are_read_from_their_beginning(site, served, browser, size):
             page.wait_for_selector("mjx-container", timeout=20_000)
             until(page, "document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
             for formula in page.evaluate(FORMULAS):
+                assert formula["numbers"] <= 1, f"{name}: a formula has {formula['numbers']} numbers"
                 assert formula["first"] >= formula["box"] - 1, f"{name}: the beginning lies outside: {formula}"
                 # What lies beyond the right edge can be scrolled to.
                 hidden = formula["last"] - formula["end"]
@@ -190,7 +198,7 @@ def test_links_inside_the_book_lead_somewhere(site):
             assert (folder / target).exists(), f"{name} links to {target}"
 
 
-def test_every_chapter_opens_in_colab_and_shows_its_full_run(site, served, browser):
+def test_every_chapter_opens_in_colab_and_shows_its_longer_run(site, served, browser):
     url = repository.address().removeprefix("https://github.com")
     chapters = [p for p in pages(site) if p.startswith("notebooks/")]
     assert len(chapters) >= 5
@@ -199,7 +207,7 @@ def test_every_chapter_opens_in_colab_and_shows_its_full_run(site, served, brows
             page = visit.open(name)
             colab = f"https://colab.research.google.com/github{url}/blob/main/{name.replace('.html', '.ipynb')}"
             assert page.locator(f'a[href="{colab}"]').count() == 1, name
-            assert page.locator("#full-run .gp-run").count() == 1
+            assert page.locator("#long-run .gp-run").count() == 1
             assert page.locator(".gp-strip").count() == 1
 
 
@@ -228,16 +236,25 @@ def test_figures_and_answers_are_there_without_javascript(site, served, browser)
         assert page.locator("details.gp-answer").first.get_attribute("open") is not None
 
 
+def chapter_of(claim: dict) -> str:
+    from gpcore.page import evidence
+
+    return chapters.find(evidence.load_claims()[claim["id"]]["chapter"]).stem
+
+
 def test_the_ledger_holds_every_claim_and_every_verdict(site):
-    from gpcore import evidence
+    from gpcore.page import evidence
 
     text = (site / "book" / "ledger.html").read_text(encoding="utf-8")
     found = [c for record in evidence.load_evidence(Path("book/evidence").resolve()).values() for c in record["claims"]]
     assert len(found) >= 13
     for claim in evidence.load_claims():
         assert evidence.load_claims()[claim]["claim"].replace("'", "&#x27;") in text
-    for word in evidence.WORDS:
-        assert text.count(f'gp-{word.replace(" ", "-")}">{word}<') == sum(c["word"] == word for c in found)
+    for claim in found:
+        assert f'html#verdict-{claim["id"]}"' in text, "the ledger links to the box"
+        box = (site / f"notebooks/{chapter_of(claim)}.html").read_text(encoding="utf-8")
+        assert f'id="verdict-{claim["id"]}"' in box and html.escape(claim["criterion"]) in text + box
+        assert f">{claim['word']}<" in text
 
 
 # --- what a reader of every page is told
@@ -270,8 +287,9 @@ def test_chapters_show_their_numbers(site):
     for path in found:
         number = int(chapters.number(path))
         text = (site / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
-        assert re.search(rf"<title>{number}\. \w", text) and f'<p class="gp-strip">Chapter {number}. ' in text
-        assert re.search(r'class="page-toc.*href="#full-run">Full run</a>', text, flags=re.DOTALL), path.stem
+        assert re.search(rf"<title>{number}\. \w", text) and '<p class="gp-strip">' in text
+        contents = re.search(r'class="page-toc.*', text, flags=re.DOTALL)[0]
+        assert 'href="#long-run">At ten times the steps</a>' in contents, path.stem
 
 
 def test_the_reference_speaks_of_gpcore_in_its_own_words(site):
@@ -291,7 +309,7 @@ def test_every_paper_has_its_capitals_and_a_link(site):
 
 
 def test_readers_are_given_words_for_identifiers(site):
-    from gpcore import evidence
+    from gpcore.page import evidence
 
     for path in chapters.all_chapters():
         text = (site / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")

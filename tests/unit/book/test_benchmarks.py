@@ -1,6 +1,7 @@
-"""The benchmark measures ways that give the same gradients, and its page says which goals were not reached."""
+"""The benchmark measures ways that give the same gradients, and its page says what came out, in one unit per table."""
 
 import itertools
+import json
 import statistics
 
 import gpbench
@@ -39,7 +40,7 @@ def test_the_loop_clips_as_the_library_does():
 
 def test_a_ratio_is_the_median_of_paired_ratios():
     times = {"old": [4.0, 9.0, 8.0, 2.0, 50.0], "new": [2.0, 3.0, 4.0, 1.0, 5.0]}
-    entry = row("step", "new", "old", times, goal=1.5)
+    entry = row("step", "new", "old", times)
     assert entry["ratio"] == 2.0 and entry["turns"] == 5 and entry["ms"] == 3000
 
 
@@ -60,16 +61,20 @@ def test_a_turn_is_a_stretch_of_steps_as_training_makes_them():
     assert all(0 < statistics.median(of_way) < 1e-4 for of_way in times.values())
 
 
-@pytest.mark.parametrize(
-    ("against", "ratio", "word"),
-    [
-        ("public", 1.6, "reached"),
-        ("public", 1.4, "not reached"),
-        ("floor", 1.4, "reached"),
-        ("floor", 1.6, "not reached"),
-    ],
-)
-def test_a_goal_that_was_not_reached_is_said(against, ratio, word):
-    entry = {"what": "w", "way": "x", "against": against, "ms": 1.0, "ratio": ratio, "quartiles": [1, 2], "goal": 1.5}
-    assert gpbench.cells(entry)[-1] == f"1.5: {word}"
-    assert gpbench.goal_text(entry | {"goal": None}) == ""
+def entry(what, way, against, ratio):
+    return {"what": what, "way": way, "against": against, "ratio": ratio, "quartiles": [ratio, ratio], "ms": 1.0}
+
+
+def test_the_page_says_its_result_and_gives_each_unit_a_table(monkeypatch, tmp_path):
+    costs = {"public": 2.0, "by hand": 1.5, "R1": 2.1, "R1 by hand": 1.1, "spectral norm": 1.2}
+    rows = [entry("MLP 2-8-1", "plain", against, ratio) for against, ratio in costs.items()]
+    rows += [entry("MLP 2-8-1", "by hand", "public", 1.33), entry("scaling 60 x 4", "clip_norm_", gpbench.LOOP, 2.5)]
+    record = {"date": "2026-01-01", "device": "CPU", "torch": "2.13.0", "source_hash": "abc", "rows": rows}
+    (tmp_path / "cpu.json").write_text(json.dumps(record))
+    monkeypatch.setattr(gpbench, "RECORDS", tmp_path)
+    page = gpbench.benchmark()
+    assert page.startswith("<p><strong>A critic step with a gradient penalty costs 2.00 to 2.00 plain critic steps")
+    first, second, third = page.split("<table>")[1:]
+    assert '<td data-label="R1 by hand"><strong>1.1</strong>' in first and "1.33" not in first
+    assert '<td data-label="by hand"><strong>1.33</strong>' in second
+    assert '<td data-label="clip_norm_"><strong>2.5</strong>' in third and "goal" not in page

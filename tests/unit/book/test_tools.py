@@ -11,15 +11,15 @@ from pathlib import Path
 
 import chapters
 import execute
-import full
 import nbformat
 import pytest
+import record
+from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[3]
-PARAMETERS = 'preset = "fast"\ndevice = "auto"\nseed = 0\neffort = 1.0'
+PARAMETERS = 'preset = "fast"\ndevice = "auto"\nseed = 0'
 MEASURE = """
-import json, os, pathlib, sys
-print("noise", file=sys.stderr)
+import json, os, pathlib
 values = [float(x) for x in (1, 2)]
 if path := os.environ.get("GPCORE_RECORD"):
     pathlib.Path(path).write_text(json.dumps({"claims": [], "measurements": [{"name": "m", "values": values}]}))
@@ -32,10 +32,10 @@ display({"text/plain": "figure", "text/html": "<p>figure</p>"} | view, raw=True)
 """
 TRAIN = """
 import gpcore as gp
-steps = 5 if preset == "fast" else int(1000 * effort)
-config = gp.Config(steps=steps, n_critic=1, batch_size=8, width=8, depth=1, checkpoint_every=20, device=device)
-runs = gp.train_many(config, range(3), resume=gp.runs.checkpoint("toy"))
-gp.evidence.measure("loss", [run.critic_loss[-1] for run in runs], band=(-100, 100));
+study = gp.Study(preset, device, seed, n_seeds=3)
+config = gp.Config(steps=study.steps(fast=100), n_critic=1, batch_size=8, width=8, depth=1, checkpoint_every=20)
+runs = gp.train_many(config, study.seeds, resume=study.checkpoint("toy"))
+study.measure("loss", gp.final(runs, "critic_loss"), fast=(-100, 100));
 """
 
 
@@ -109,6 +109,25 @@ def test_a_change_of_gpcore_or_of_the_lock_stales_every_chapter(book, monkeypatc
             assert execute.stale([path]) == [path]
 
 
+def test_a_chapter_that_writes_to_stderr_fails_and_the_text_is_shown(book):
+    path = book("print('a')", "import warnings\nwarnings.warn('a scalar is made of a tensor', stacklevel=1)")
+    before = path.read_bytes()
+    failure = execute.execute(path, execute.Progress())
+    assert "cell 2 wrote to stderr" in failure and "UserWarning: a scalar is made of a tensor" in failure
+    assert path.read_bytes() == before and not execute.HASHES.exists()
+
+
+def test_a_progress_bar_leaves_nothing_in_the_file(book):
+    bar = "import gpcore\nbar = gpcore.training.loop.progress_bar(3, 0, 'train')\nbar.update(2)\nbar.close()"
+    environment = chapters.environment(GPCORE_PROGRESS="1")
+    ran = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(bar + "\nprint('done')")])
+    NotebookClient(ran, extra_arguments=chapters.KERNEL_ARGUMENTS).execute(env=environment)
+    assert {output.name for output in ran.cells[0].outputs} == {"stdout"}
+    assert "train" in ran.cells[0].outputs[0].text
+    chapters.clean(ran)
+    assert [output.text for output in ran.cells[0].outputs] == ["done\n"]
+
+
 def test_a_failing_chapter_is_left_as_it_was(book):
     path = book("print('a')", "value = 1 / 0")
     before = path.read_bytes()
@@ -138,61 +157,63 @@ def test_what_a_cell_prints_is_one_output(book):
     assert kinds == [("stream", "a\nb\n"), ("display_data", None), ("stream", "c\n")]
 
 
-def test_parameters_of_a_full_run_are_checked(book):
-    known = full.known_parameters(book("1"))
-    assert known == {"preset": "fast", "device": "auto", "seed": 0, "effort": 1.0}
-    assert full.parse(["effort=1", "seed=3", "device=cpu"], known) == {"effort": 1.0, "seed": 3, "device": "cpu"}
+def test_parameters_of_a_recorded_run_are_checked(book):
+    known = record.known_parameters(book("1"))
+    assert known == {"preset": "fast", "device": "auto", "seed": 0}
+    assert record.parse(["seed=3", "device=cpu"], known) == {"seed": 3, "device": "cpu"}
     for wrong, message in {
-        "efort=1": "unknown parameter, 'efort'; this chapter has: preset, device, seed, effort",
-        "effort": "must read name=value",
-        "effort=": "must read name=value",
-        "effort=much": "effort must be like 1.0",
+        "sed=1": "unknown parameter, 'sed'; this chapter has: preset, device, seed",
+        "effort=0.1": "unknown parameter, 'effort'",
+        "seed": "must read name=value",
+        "seed=": "must read name=value",
         "seed=0.5": "seed must be like 0",
         "preset=fast": "cannot set preset",
     }.items():
         with pytest.raises(SystemExit, match=message):
-            full.parse([wrong], known)
+            record.parse([wrong], known)
 
 
 def test_an_unfinished_run_goes_on_with_the_same_settings_only(tmp_path, monkeypatch):
     monkeypatch.setattr(chapters, "RUNS", tmp_path)
-    first = full.Partial("06", {"parameters": {"seed": 0}, "source_hash": "a"}, fresh=False)
+    first = record.Partial("06-long", {"parameters": {"seed": 0}, "source_hash": "a"}, fresh=False)
     first.state["wall_seconds"] = 50.0
     chapters.write_atomically(first.file, json.dumps(first.state))
-    again = full.Partial("06", {"parameters": {"seed": 0}, "source_hash": "a"}, fresh=False)
+    again = record.Partial("06-long", {"parameters": {"seed": 0}, "source_hash": "a"}, fresh=False)
     assert again.state["starts"] == 2 and again.state["wall_seconds"] >= 50.0
     for other in ({"parameters": {"seed": 1}, "source_hash": "a"}, {"parameters": {"seed": 0}, "source_hash": "b"}):
         with pytest.raises(SystemExit, match="other settings.*FRESH=1 to start anew"):
-            full.Partial("06", other, fresh=False)
-    fresh = full.Partial("06", {"parameters": {"seed": 1}, "source_hash": "a"}, fresh=True)
+            record.Partial("06-long", other, fresh=False)
+    fresh = record.Partial("06-long", {"parameters": {"seed": 1}, "source_hash": "a"}, fresh=True)
     assert fresh.state["starts"] == 1 and fresh.state["wall_seconds"] < 50.0
 
 
 def start(root: Path, *arguments: str) -> subprocess.Popen:
-    command = [sys.executable, str(root / "book" / "tools" / "full.py"), "--chapter", "06", *arguments]
+    tool = str(root / "book" / "tools" / "record.py")
+    command = [sys.executable, tool, "--preset", "long", "--chapter", "06", *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, cwd=root, env=environment, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_full_run_that_was_killed_goes_on_to_the_same_numbers(tmp_path):
+def test_a_long_run_that_was_killed_goes_on_to_the_same_numbers(tmp_path):
     for name in ("gpcore", "book/tools"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "notebooks").mkdir()
+    (tmp_path / "requirements.lock").write_text("a==1\n")
     nbformat.write(notebook(TRAIN), tmp_path / "notebooks" / "06_toy.ipynb")
-    runs, partial = tmp_path / "book" / "runs", tmp_path / "book" / "runs" / ".partial-06"
+    runs, partial = tmp_path / "book" / "runs", tmp_path / "book" / "runs" / ".partial-06-long"
 
-    killed = start(tmp_path, "--", "effort=1")
+    killed = start(tmp_path)
     waited = time.monotonic()
     while not (partial / "checkpoints" / "toy").exists() and time.monotonic() - waited < 60:
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    assert not list(runs.glob("06-*")) and (partial / "checkpoints" / "toy").exists()
+    assert not list(runs.glob("06-long-*")) and (partial / "checkpoints" / "toy").exists()
 
-    resumed = start(tmp_path, "--", "effort=1")
+    resumed = start(tmp_path)
     assert "going on with an unfinished run" in resumed.communicate()[1] and resumed.returncode == 0
     assert not partial.exists()
-    whole = start(tmp_path, "--", "effort=1")
+    whole = start(tmp_path)
     whole.communicate()
 
     folders = sorted(runs.iterdir())
@@ -200,7 +221,7 @@ def test_a_full_run_that_was_killed_goes_on_to_the_same_numbers(tmp_path):
     first, second = (json.loads((folder / "record.json").read_text()) for folder in folders)
     assert (first["resumed"], second["resumed"]) == (1, 0)
     assert first["measurements"] == second["measurements"] and len(first["measurements"][0]["values"]) == 3
-    assert first["parameters"] == {"preset": "full", "device": "auto", "seed": 0, "effort": 1.0}
+    assert first["parameters"] == {"preset": "long", "device": "auto", "seed": 0}
     executed = nbformat.read(folders[0] / "notebook.ipynb", as_version=4)
     assert executed.cells[1].metadata.tags == ["injected-parameters", "remove-cell"]
     assert executed.metadata == chapters.METADATA and "papermill" not in (folders[0] / "notebook.ipynb").read_text()
