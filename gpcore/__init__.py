@@ -6,7 +6,7 @@ Two families of control over gradients. A *gradient penalty* acts on the norm of
 
 import importlib
 
-from . import data, datasets, dirac, losses, metrics, models, penalties, scaling
+from . import counting, data, datasets, dirac, losses, metrics, models, penalties, scaling
 from .check import museum
 from .check.penalty import check
 from .check.report import Finding, Report, Room
