@@ -53,8 +53,11 @@ from .sweep.critic_step import CriticStep, penalized_backward_, supports
 from .training import checkpoint, replicas
 from .training.adversarial import train, train_critic, train_many
 from .training.config import Budget, Config, History, build_networks, final, median_run, stack
+from .training.grids import train_grid, train_supervised_many
 from .training.loop import TrainingDiverged
-from .training.supervised import SequenceConfig, SequenceHistory, train_sequence, train_sequence_many
+from .training.supervised import train_supervised
+from .training.supervised_config import SupervisedConfig, SupervisedHistory
+from .training.tasks import sequence_task
 
 __version__ = "0.2.0"
 

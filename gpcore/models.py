@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from . import _checks
@@ -13,7 +14,7 @@ ACTIVATIONS = {
     "softplus": nn.Softplus,
     "elu": nn.ELU,
 }
-CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}  # whose parameters and initial weights are taken over
 
 
 def _mlp(sizes: list[int], activation: str, batch_norm: bool = False) -> list[nn.Module]:
@@ -101,18 +102,82 @@ def conv_generator(size: int, noise_dim: int, channels: int = 32) -> nn.Sequenti
     )
 
 
+class Recurrent(nn.Module):
+    """One recurrent layer in plain tensor operations: weights, initial weights and results of ``nn.RNN`` and the like.
+
+    PyTorch's own layers are one operation each, which ``torch.func.vmap`` cannot take apart: many networks of this one
+    can be trained at once, and every state along the way can be looked at and differentiated, twice if need be.
+
+    Args:
+        inputs, hidden: entries of an input and of the state h.
+        cell: ``"rnn"`` (tanh), ``"gru"`` or ``"lstm"``.
+
+    Example:
+        >>> import torch, gpcore as gp
+        >>> outputs, state = gp.models.Recurrent(6, 50)(torch.zeros(2, 20, 6))
+        >>> outputs.shape, torch.equal(outputs[:, -1], state)
+        (torch.Size([2, 20, 50]), True)
+    """
+
+    def __init__(self, inputs: int, hidden: int, cell: str = "rnn"):
+        super().__init__()
+        self.cell = _checks.one_of("cell", cell, CELLS)
+        for name, parameter in CELLS[cell](inputs, hidden).named_parameters():
+            self.register_parameter(name, parameter)
+
+    def forward(self, x: Tensor, state: Tensor | tuple[Tensor, Tensor] | None = None):
+        """Return the outputs ``(N, T, hidden)`` and the last state for ``(N, T, inputs)``.
+
+        ``state`` is where to start: ``(N, hidden)``, for an LSTM the pair of h and c; None is 0.
+        """
+        if state is None:
+            zero = x.new_zeros(x.shape[0], self.weight_hh_l0.shape[1])
+            state = (zero, zero) if self.cell == "lstm" else zero
+        # What does not depend on the state is one product for all steps.
+        inputs = nn.functional.linear(x.transpose(0, 1), self.weight_ih_l0, self.bias_ih_l0)
+        if self.cell != "gru":  # whose reset gate acts on the recurrent bias as well
+            inputs = inputs + self.bias_hh_l0
+        step, weight, outputs = (
+            {"rnn": _rnn_step, "gru": _gru_step, "lstm": _lstm_step}[self.cell],
+            self.weight_hh_l0.T,
+            [],
+        )
+        for given in inputs.unbind(0):
+            state = step(given, state, weight, self.bias_hh_l0)
+            outputs.append(state[0] if self.cell == "lstm" else state)
+        return torch.stack(outputs, dim=1), state
+
+
+def _rnn_step(given: Tensor, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return (given + h @ weight).tanh()
+
+
+def _gru_step(given: Tensor, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    (r, z, n), (r_h, z_h, n_h) = given.chunk(3, dim=1), (h @ weight + bias).chunk(3, dim=1)
+    reset, update = (r + r_h).sigmoid(), (z + z_h).sigmoid()
+    new = (n + reset * n_h).tanh()
+    return new + update * (h - new)
+
+
+def _lstm_step(given: Tensor, state: tuple[Tensor, Tensor], weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    h, c = state
+    i, f, g, o = (given + h @ weight).chunk(4, dim=1)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
 class RecurrentClassifier(nn.Module):
     """Reads a sequence ``(N, T, inputs)`` and gives logits ``(N, classes)`` at its last step.
 
     Example:
-        >>> model = gp.models.RecurrentClassifier(inputs=6, hidden=8, classes=4)
-        >>> model(torch.zeros(2, 20, 6)).shape
+        >>> import torch, gpcore as gp
+        >>> gp.models.RecurrentClassifier(6, 50, 4, cell="lstm")(torch.zeros(2, 20, 6)).shape
         torch.Size([2, 4])
     """
 
     def __init__(self, inputs: int, hidden: int, classes: int, cell: str = "rnn"):
         super().__init__()
-        self.recurrent = CELLS[_checks.one_of("cell", cell, CELLS)](inputs, hidden, batch_first=True)
+        self.recurrent = Recurrent(inputs, hidden, cell)
         self.readout = nn.Linear(hidden, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -124,15 +189,16 @@ class CharModel(nn.Module):
     """Predicts the next character: codes ``(N, T)`` -> logits ``(N, T, alphabet_size)`` and the last state.
 
     Example:
-        >>> logits, state = gp.models.CharModel(alphabet_size=30, hidden=8)(torch.zeros(2, 5, dtype=torch.long))
-        >>> logits.shape
-        torch.Size([2, 5, 30])
+        >>> import torch, gpcore as gp
+        >>> logits, state = gp.models.CharModel(26, 50)(torch.tensor([[7, 4, 11, 11, 14]]))
+        >>> logits.shape, state.shape
+        (torch.Size([1, 5, 26]), torch.Size([1, 50]))
     """
 
     def __init__(self, alphabet_size: int, hidden: int, cell: str = "rnn"):
         super().__init__()
         self.embedding = nn.Embedding(alphabet_size, hidden)
-        self.recurrent = CELLS[_checks.one_of("cell", cell, CELLS)](hidden, hidden, batch_first=True)
+        self.recurrent = Recurrent(hidden, hidden, cell)
         self.readout = nn.Linear(hidden, alphabet_size)
 
     def forward(self, codes: Tensor, state=None):

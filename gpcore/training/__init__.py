@@ -1,11 +1,22 @@
-"""Training loops: adversarial and supervised, one run or many seeds at once, with checkpoints and logged norms.
+"""Training loops: adversarial and supervised, one run or many at once, with checkpoints and logged norms.
 
-``config`` says what a run depends on, ``adversarial`` and ``supervised`` are the two loops, ``replicas`` and ``stacks``
-run many seeds side by side, ``loop`` and ``checkpoint`` hold what both loops share. A newcomer starts with
-:func:`gpcore.train` in ``adversarial``.
+``adversarial`` and ``supervised`` are the two loops, ``config`` and ``supervised_config`` say what their runs depend on
+and leave behind, and ``tasks`` has ready configurations. ``replicas``, ``grids`` and ``stacks`` run many runs side by
+side; ``loop`` and ``checkpoint`` hold what both loops share. A newcomer starts with :func:`gpcore.train` in
+``adversarial``.
 """
 
 from .adversarial import train, train_critic, train_many
+from .grids import train_grid, train_supervised_many
 from .loop import TrainingDiverged
+from .supervised import train_supervised
 
-__all__ = ["TrainingDiverged", "train", "train_critic", "train_many"]
+__all__ = [
+    "TrainingDiverged",
+    "train",
+    "train_critic",
+    "train_grid",
+    "train_many",
+    "train_supervised",
+    "train_supervised_many",
+]

@@ -65,12 +65,21 @@ def seeded(seed: int, build: Callable[[], nn.Module]) -> nn.Module:
         return build()
 
 
-def make_optimizer(name: str, parameters: Iterable[Tensor], lr: float, betas: tuple[float, float]):
-    """Return Adam (fused, the fastest on CPU and GPU alike), RMSprop or plain SGD without momentum."""
+def make_optimizer(
+    name: str,
+    parameters: Iterable[Tensor],
+    lr: float,
+    betas: tuple[float, float],
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+) -> torch.optim.Optimizer:
+    """Return PyTorch's Adam or AdamW (fused, the fastest on CPU and GPU alike), RMSprop or SGD."""
     parameters = list(parameters)
-    if name == "adam":
-        return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True)
-    return {"rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}[name](parameters, lr=lr)
+    if name in ("adam", "adamw"):
+        make = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[name]
+        return make(parameters, lr=lr, betas=betas, weight_decay=weight_decay, fused=True)
+    make = {"rmsprop": torch.optim.RMSprop, "sgd": torch.optim.SGD}[name]
+    return make(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
 
 
 def check_finite(name: str, value: float) -> float:

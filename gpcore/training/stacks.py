@@ -60,16 +60,60 @@ class Stack:
         return kept
 
 
-def scale_rows_(gradient: Tensor, scaling: str, threshold: float) -> Tensor:
-    """Scale every row of ``(S, P)`` on its own, as :mod:`gpcore.scaling` does; return the norms before, ``(S,)``."""
+def scale_rows_(gradient: Tensor, scaling: str, threshold: float | Tensor) -> Tensor:
+    """Scale every row of ``(S, P)`` on its own, as :mod:`gpcore.scaling` does; return the norms before, ``(S,)``.
+
+    ``threshold`` is one for all rows, or one for each, ``(S,)``.
+    """
     norms = torch.linalg.vector_norm(gradient, dim=1)
     if not all(0 < norm < math.inf for norm in norms.tolist()):
         # A sum of squares leaves the range of float32 where its root would not.
         norms = torch.linalg.vector_norm(gradient, dim=1, dtype=torch.float64)
     if scaling == "clip_value":
-        gradient.clamp_(-threshold, threshold)
+        bound = torch.as_tensor(threshold, dtype=gradient.dtype, device=gradient.device).reshape(-1, 1)
+        gradient.clamp_(-bound, bound)
     elif scaling != "none":
         factor = threshold / norms
         factor = factor.clamp(max=1.0) if scaling == "clip_norm" else torch.where(norms > 0, factor, 0.0)
         gradient.mul_(factor.to(gradient.dtype).unsqueeze(1))
     return norms
+
+
+class RowOptimizer:
+    """PyTorch's SGD, RMSprop, Adam and AdamW on the rows of a matrix, with a learning rate for each row.
+
+    PyTorch's own take one rate for a whole tensor.
+    """
+
+    def __init__(self, name: str, betas: tuple[float, float], momentum: float, weight_decay: float):
+        self.name, self.betas, self.momentum, self.weight_decay = name, betas, momentum, weight_decay
+        self.steps, self.state = 0, {}
+
+    def _running(self, name: str, like: Tensor) -> Tensor:
+        return self.state.setdefault(name, torch.zeros_like(like))
+
+    def step(self, values: Tensor, gradient: Tensor, lr: Tensor) -> None:
+        """Update ``values`` ``(S, P)`` in place; ``gradient`` is left as it is, ``lr`` is ``(S, 1)`` in float64."""
+        self.steps += 1
+        if self.weight_decay and self.name == "adamw":
+            values.mul_((1 - lr * self.weight_decay).to(values.dtype))
+        elif self.weight_decay:
+            gradient = gradient.add(values, alpha=self.weight_decay)
+        if self.name in ("adam", "adamw"):
+            (beta1, beta2), mean, square = self.betas, self._running("mean", values), self._running("square", values)
+            mean.lerp_(gradient, 1 - beta1)
+            square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+            lr = lr / (1 - beta1**self.steps)
+            direction = mean / (square.sqrt().div_(math.sqrt(1 - beta2**self.steps)).add_(1e-8))
+        else:
+            direction = gradient
+            if self.name == "rmsprop":
+                square = self._running("square", values).mul_(0.99).addcmul_(gradient, gradient, value=0.01)
+                direction = gradient / square.sqrt().add_(1e-8)
+            if self.momentum:
+                direction = self._running("momentum", values).mul_(self.momentum).add_(direction)
+        values.addcmul_(direction, lr.to(values.dtype), value=-1)
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with some of the rows."""
+        self.state = {name: value[rows] for name, value in self.state.items()}

@@ -1,231 +1,253 @@
-"""Training a recurrent network on sequences, with the norm of every gradient watched before and after scaling."""
+"""The supervised loop: any model, data and loss, every gradient scaling, with norms watched before and after it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import math
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import Tensor
 
-from .. import _checks, data, models
-from ..scaling import SCALERS, make_scaler, total_norm
+from ..scaling import Scaler, make_scaler, total_norm
 from . import checkpoint
-from .loop import (
-    OPTIMIZERS,
-    TrainingDiverged,
-    check_finite,
-    fingerprint,
-    make_optimizer,
-    progress_bar,
-    resolve_device,
-    run_seeds,
-    seeded,
-)
-
-TASKS = ("temporal_order", "text")
+from .loop import TrainingDiverged, fingerprint, keep_memory, make_optimizer, progress_bar, resolve_device
+from .supervised_config import Batch, Sampler, SupervisedConfig, SupervisedHistory, new_history
 
 
-@dataclass(frozen=True, eq=False)
-class SequenceConfig:
-    """Everything that a recurrent run depends on.
+def scaled(scale_: Scaler, parameters: list[Tensor]) -> Tensor:
+    """Scale in place and return the norm before, NaN (and nothing scaled) where it is not finite."""
+    try:
+        return scale_(parameters).double()
+    except FloatingPointError:
+        return torch.tensor(math.nan, dtype=torch.float64)
 
-    Attributes:
-        task: ``"temporal_order"`` (in which order did two marked symbols come?) or ``"text"`` (the next character).
-        text: the text to learn, for the task ``"text"``; its last tenth is held out.
-        length: T, symbols a sequence.
-        cell: ``"rnn" | "gru" | "lstm"``.
-        hidden: units of the recurrent layer.
-        spectral_radius: largest modulus of the recurrent matrix's eigenvalues at the start; None leaves PyTorch's
-            initialisation. Above 1 gradients can explode with T, below 1 they fade.
-        optimizer, lr, betas: plain SGD at 0.01 is what Pascanu et al. (2013) used.
-        scaling, threshold: gradient norm scaling (see :func:`gpcore.make_scaler`).
-        steps, batch_size: updates, and sequences an update.
-        log_every, eval_every: in updates; the last is always logged and evaluated.
-        eval_sequences: fresh sequences an evaluation.
+
+def first(output: Tensor | tuple) -> Tensor:
+    """The output of a network that may return more than that."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+def is_wrong(output: Tensor, y: Tensor) -> Tensor | None:
+    """Return 1.0 where the largest output is not the class ``y`` and 0.0 elsewhere; None if y holds no classes."""
+    return None if y.is_floating_point() else (output.argmax(-1) != y).float()
+
+
+class SingleRun:
+    """One network with PyTorch's own optimiser. What :func:`train_runs` asks of it, ``grids.Rows`` does for many."""
+
+    def __init__(self, config: SupervisedConfig):
+        self.config, self.device, self.seeds = config, resolve_device(config.device), [config.seed]
+        self.histories = [new_history(config, self.device)]
+        self.alive, self.model = list(self.histories), self.histories[0].model
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = make_optimizer(
+            config.optimizer, self.parameters, config.lr, config.betas, config.momentum, config.weight_decay
+        )
+        self.scale_ = make_scaler(config.scaling, config.threshold)
+
+    def gradients(self, batches: list[Batch]) -> Tensor:
+        """Fill the gradients on a batch for each seed; return the losses ``(R,)``."""
+        ((x, y),) = batches
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.config.loss(first(self.model(x)), y)
+        if not isinstance(loss, Tensor) or loss.numel() != 1:
+            got = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+            raise ValueError(f"loss must return one number, the batch's mean, got {got}")
+        loss.backward()
+        return loss.detach().reshape(1)
+
+    def scale(self) -> Tensor:
+        """Scale the gradients; return their norms before, ``(R,)``, NaN where they are not finite."""
+        return scaled(self.scale_, self.parameters).reshape(1)
+
+    def norms(self) -> Tensor:
+        """The gradients' norms as they stand, ``(R,)``."""
+        return total_norm(self.parameters).reshape(1)
+
+    def update(self, rate: float) -> None:
+        """Step with ``rate`` times the learning rate."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * self.config.lr
+        self.optimizer.step()
+
+    def evaluate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Loss and error on held-out data, each ``(R,)``."""
+        self.model.eval()
+        with torch.no_grad():
+            output = first(self.model(x))
+            loss, wrong = self.config.loss(output, y), is_wrong(output, y)
+        self.model.train()
+        return loss.reshape(1), None if wrong is None else wrong.mean().reshape(1)
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with the runs ``rows`` of those alive; the others keep their weights."""
+        self.alive = [self.alive[row] for row in rows]
+
+    def finish(self) -> None:
+        """Let the networks in the histories hold the present weights."""
+
+    def state(self) -> dict:
+        return {"optimizer": self.optimizer.state_dict(), "scaler": self.scale_.state_dict()}
+
+    def restore(self, state: dict) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scale_.load_state_dict(state["scaler"])
+
+
+def sampler(source: Batch | Sampler, device: torch.device) -> Sampler:
+    """Return a function ``(n, generator) -> (x, y)``; tensors are drawn from with replacement."""
+    if callable(source):
+        return source
+    x, y = (part.to(device) for part in source)
+
+    def draw(n: int, rng: torch.Generator) -> Batch:
+        rows = torch.randint(len(x), (n,), generator=rng, device=device)
+        return x[rows], y[rows]
+
+    return draw
+
+
+def _held_out(config: SupervisedConfig, device: torch.device) -> Batch | None:
+    source = config.held_out or (config.data if callable(config.data) else None)
+    if callable(source):  # one held-out set for all seeds
+        return source(config.eval_samples, torch.Generator(device).manual_seed(10_000_019))
+    return source and tuple(part.to(device) for part in source)
+
+
+# A number that ends a run where it is not finite: how a message calls it.
+_CALLED = {"loss": "the loss", "norm": "the gradient's norm", "held_out_loss": "the held-out loss"}
+
+
+def _drop(runs, measured: dict[str, Tensor], name: str, step: int) -> dict[str, Tensor]:
+    """End the runs whose number ``name`` is not finite; return what was measured of the others."""
+    finite = measured[name].isfinite()
+    if finite.all():
+        return measured
+    for history, fine in zip(runs.alive, finite.tolist(), strict=True):
+        history.diverged_at = history.diverged_at if fine else step
+    rows = finite.nonzero().flatten().tolist()
+    runs.why = f"{_CALLED[name]} is not finite"
+    runs.keep(rows)
+    return {key: None if values is None else values[rows] for key, values in measured.items()}
+
+
+def _step(runs, batches: list[Batch], step: int, log: bool) -> None:
+    """One update of every run that is alive."""
+    config = runs.config
+    measured = _drop(runs, {"loss": runs.gradients(batches)}, "loss", step)
+    if runs.alive:
+        measured = _drop(runs, {**measured, "norm": runs.scale()}, "norm", step)
+    if not runs.alive:
+        return
+    if log:
+        measured["norm_scaled"] = runs.norms()
+        for name, values in measured.items():
+            for history, value in zip(runs.alive, values.tolist(), strict=True):
+                getattr(history, name).append(value)
+        for history in runs.alive:
+            history.step.append(step)
+    runs.update(min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0)
+
+
+def _evaluate(runs, held_out: Batch, step: int) -> None:
+    loss, error = runs.evaluate(*held_out)
+    # What the update of this step spoiled ends the run before the next one, as it would without an evaluation.
+    measured = _drop(runs, {"held_out_loss": loss, "error": error}, "held_out_loss", step + 1)
+    for row, history in enumerate(runs.alive):
+        history.score_step.append(step)
+        history.held_out_loss.append(measured["held_out_loss"][row].item())
+        if error is None:
+            history.error = None
+        else:
+            history.error.append(measured["error"][row].item())
+
+
+def train_runs(runs, resume: Path | None, mark: str, description: str) -> None:
+    """Train ``runs`` to the end: data, logging, evaluation, checkpoints, and the end of what is not finite.
+
+    The batches of a seed come from a generator of its own, so that they depend neither on the other runs nor on what
+    is logged.
     """
-
-    task: str = "temporal_order"
-    text: str = ""
-    length: int = 50
-    cell: str = "rnn"
-    hidden: int = 50
-    spectral_radius: float | None = None
-    optimizer: str = "sgd"
-    lr: float = 0.01
-    betas: tuple[float, float] = (0.9, 0.999)
-    scaling: str = "none"
-    threshold: float = 1.0
-    steps: int = 1000
-    batch_size: int = 20
-    log_every: int = 1
-    eval_every: int = 100
-    eval_sequences: int = 500
-    checkpoint_every: int = 500
-    seed: int = 0
-    device: str = "auto"
-
-    def __post_init__(self):
-        _checks.one_of("task", self.task, TASKS)
-        _checks.one_of("scaling", self.scaling, SCALERS)
-        _checks.one_of("optimizer", self.optimizer, OPTIMIZERS)
-        _checks.positive("lr", self.lr)
-        _checks.positive("threshold", self.threshold)
-        if self.task == "text" and len(self.text) < 20 * self.length:
-            raise ValueError(
-                f"text must hold at least 20 * length = {20 * self.length} characters, got {len(self.text)}"
-            )
-        for name in ("length", "hidden", "steps", "batch_size", "log_every", "eval_every", "checkpoint_every"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    config, step = runs.config, 0
+    draw, held_out = sampler(config.data, runs.device), _held_out(config, runs.device)
+    rngs = [torch.Generator(runs.device).manual_seed(seed) for seed in runs.seeds]
+    keep_memory()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(config.seed)
+        if resume is not None and (saved := checkpoint.load(resume, mark, runs.device)):
+            step = _restore(runs, rngs, saved)
+        with progress_bar(config.steps, step, description) as bar:
+            while step < config.steps and runs.alive:
+                last = step + 1 == config.steps
+                batches = [draw(config.batch_size, rng) for rng in rngs]
+                _step(runs, batches, step, log=step % config.log_every == 0 or last)
+                if runs.alive and held_out and (step % config.eval_every == 0 or last):
+                    _evaluate(runs, held_out, step)
+                step += 1
+                bar.update()
+                if resume is not None and runs.alive and (last or step % config.checkpoint_every == 0):
+                    checkpoint.save(resume, {"fingerprint": mark, "step": step} | _state(runs, rngs))
+    runs.finish()
 
 
-@dataclass
-class SequenceHistory:
-    """What one recurrent run logged.
-
-    ``loss`` is the training loss in nats; ``norm`` and ``norm_scaled`` are the gradient's norm before and after
-    scaling. Along ``score_step``: ``held_out_loss`` in nats and ``error``, the fraction of wrong answers, both on
-    sequences never trained on.
-    """
-
-    seed: int
-    step: list[int] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    norm: list[float] = field(default_factory=list)
-    norm_scaled: list[float] = field(default_factory=list)
-    score_step: list[int] = field(default_factory=list)
-    held_out_loss: list[float] = field(default_factory=list)
-    error: list[float] = field(default_factory=list)
-    diverged_at: int | None = None
-    model: nn.Module | None = None
+def _state(runs, rngs: list[torch.Generator]) -> dict:
+    runs.finish()
+    return {
+        "rngs": [rng.get_state() for rng in rngs],
+        "global_rng": torch.get_rng_state(),
+        "models": [history.model.state_dict() for history in runs.histories],
+        "histories": [
+            {k: v for k, v in vars(history).items() if k not in ("model", "budget")} for history in runs.histories
+        ],
+        "alive": [runs.histories.index(history) for history in runs.alive],
+        "runs": runs.state(),
+    }
 
 
-def set_spectral_radius_(model: nn.Module, radius: float) -> None:
-    """Rescale every recurrent matrix of ``model`` so that its largest eigenvalue modulus is ``radius``.
-
-    Raises:
-        ValueError: the model has gates (GRU, LSTM), whose stacked matrices have no one spectrum.
-    """
-    for name, weight in model.named_parameters():
-        if "weight_hh" in name:
-            if weight.shape[0] != weight.shape[1]:
-                raise ValueError("spectral_radius needs cell='rnn': a gated cell has several recurrent matrices")
-            with torch.no_grad():
-                weight.mul_(radius / torch.linalg.eigvals(weight).abs().max())
-
-
-class _Task:
-    """Batches to train on, and a held-out set."""
-
-    def __init__(self, config: SequenceConfig, device: torch.device):
-        self.config, self.device = config, device
-        self.alphabet = 6
-        if config.task == "text":
-            codes, alphabet = data.encode_text(config.text)
-            self.alphabet = len(alphabet)
-            cut = len(codes) * 9 // 10
-            self.codes, self.held_out_codes = codes[:cut].to(device), codes[cut:].to(device)
-        held_out = torch.Generator(device).manual_seed(10_000_019)  # one held-out set for all seeds
-        self.held_out = self._draw(config.eval_sequences, held_out, held_out=True)
-
-    def _draw(self, n: int, rng: torch.Generator, held_out: bool = False) -> tuple[Tensor, Tensor]:
-        if self.config.task == "temporal_order":
-            return data.temporal_order(n, self.config.length, rng)
-        return data.text_batch(self.held_out_codes if held_out else self.codes, n, self.config.length, rng)
-
-    def model(self) -> nn.Module:
-        config = self.config
-        if config.task == "text":
-            return models.CharModel(self.alphabet, config.hidden, cell=config.cell)
-        return models.RecurrentClassifier(6, config.hidden, 4, cell=config.cell)
-
-    def loss_and_error(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        x, y = batch
-        logits = model(x)[0].flatten(0, 1) if self.config.task == "text" else model(x)
-        y = y.flatten()
-        return cross_entropy(logits, y), (logits.detach().argmax(1) != y).float().mean()
+def _restore(runs, rngs: list[torch.Generator], saved: dict) -> int:
+    for rng, state in zip(rngs, saved["rngs"], strict=True):
+        rng.set_state(state.cpu())
+    torch.set_rng_state(saved["global_rng"].cpu())
+    if len(saved["alive"]) < len(runs.alive):
+        runs.keep(saved["alive"])
+    for history, model, logged in zip(runs.histories, saved["models"], saved["histories"], strict=True):
+        history.model.load_state_dict(model)
+        for name, value in logged.items():
+            setattr(history, name, value)
+    runs.restore(saved["runs"])
+    return saved["step"]
 
 
-def train_sequence(config: SequenceConfig, *, resume: Path | None = None) -> SequenceHistory:
-    """Train a recurrent network by back-propagation through time, and return what was logged, with the network.
+def train_supervised(config: SupervisedConfig, *, resume: Path | None = None) -> SupervisedHistory:
+    """Train one network and return what was logged, with the network.
+
+    Every random number comes from generators seeded by ``config.seed``; the global random state is left alone.
 
     Args:
-        config: see :class:`SequenceConfig`.
+        config: see :class:`SupervisedConfig`.
         resume: checkpoint file, as for :func:`gpcore.train`.
 
     Raises:
-        TrainingDiverged: (a ``FloatingPointError``) a loss or a gradient is not finite; says at which step.
+        TrainingDiverged: (a ``FloatingPointError``) a loss or a gradient is not finite. Its ``step`` says when, its
+            ``history`` holds what came before.
         ValueError: ``resume`` holds a run with other settings.
+
+    Example:
+        >>> import torch, gpcore as gp
+        >>> x, y = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [3.0]])
+        >>> fit = gp.SupervisedConfig(
+        ...     lambda: torch.nn.Linear(1, 1), (x, y), loss=torch.nn.functional.mse_loss, lr=0.3, steps=300
+        ... )
+        >>> round(gp.train_supervised(fit).model.weight.item(), 3)
+        3.0
     """
-    device = resolve_device(config.device)
-    task = _Task(config, device)
-    model = seeded(config.seed, task.model).to(device)
-    if config.spectral_radius is not None:
-        set_spectral_radius_(model, config.spectral_radius)
-    parameters = list(model.parameters())
-    optimizer = make_optimizer(config.optimizer, parameters, config.lr, config.betas)
-    scale_ = make_scaler(config.scaling, config.threshold)
-    rng = torch.Generator(device).manual_seed(config.seed)
-    history, mark, step = SequenceHistory(config.seed, model=model), fingerprint(config), 0
-
-    if resume is not None and (saved := checkpoint.load(resume, mark, device)):
-        step = saved["step"]
-        rng.set_state(saved["rng"].cpu())
-        for part, name in ((model, "model"), (optimizer, "optimizer"), (scale_, "scaler")):
-            part.load_state_dict(saved[name])
-        for name, value in saved["history"].items():
-            setattr(history, name, value)
-
-    try:
-        with progress_bar(config.steps, step, f"seed {config.seed}") as bar:
-            while step < config.steps:
-                optimizer.zero_grad(set_to_none=True)
-                loss, _ = task.loss_and_error(model, task._draw(config.batch_size, rng))
-                check_finite("the loss", loss.item())
-                loss.backward()
-                norm = scale_(parameters)
-                optimizer.step()
-                last = step + 1 == config.steps
-                if step % config.log_every == 0 or last:
-                    history.step.append(step)
-                    history.loss.append(loss.item())
-                    history.norm.append(float(norm))
-                    history.norm_scaled.append(float(total_norm(parameters)))
-                if step % config.eval_every == 0 or last:
-                    with torch.no_grad():
-                        held_out_loss, error = task.loss_and_error(model, task.held_out)
-                    history.score_step.append(step)
-                    history.held_out_loss.append(float(held_out_loss))
-                    history.error.append(float(error))
-                step += 1
-                bar.update()
-                if resume is not None and (last or step % config.checkpoint_every == 0):
-                    checkpoint.save(
-                        resume,
-                        {
-                            "fingerprint": mark,
-                            "step": step,
-                            "rng": rng.get_state(),
-                            "model": model.state_dict(),
-                            "optimizer": optimizer.state_dict(),
-                            "scaler": scale_.state_dict(),
-                            "history": {k: v for k, v in vars(history).items() if k != "model"},
-                        },
-                    )
-    except FloatingPointError as error:
-        history.diverged_at = step
+    runs = SingleRun(config)
+    train_runs(runs, resume, fingerprint(config), f"seed {config.seed}")
+    (history,) = runs.histories
+    if history.diverged_at is not None:
         raise TrainingDiverged(
-            f"training stopped at step {step} of {config.steps} (seed {config.seed}): {error}", step, history
-        ) from error
+            f"training stopped at step {history.diverged_at} of {config.steps} (seed {config.seed}): {runs.why}",
+            history.diverged_at,
+            history,
+        )
     return history
-
-
-def train_sequence_many(
-    config: SequenceConfig, seeds: Iterable[int], *, resume: Path | None = None
-) -> list[SequenceHistory]:
-    """Train once a seed, as :func:`gpcore.train_many` does."""
-    return run_seeds(train_sequence, config, seeds, resume)

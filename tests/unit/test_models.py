@@ -62,6 +62,28 @@ def test_recurrent_networks_read_sequences(cell):
     assert torch.allclose(model(codes)[0][:, :5], model(later)[0][:, :5])
 
 
+@pytest.mark.parametrize("cell", models.CELLS)
+def test_the_recurrent_layer_is_pytorchs_own(cell):
+    """Same seed, same initial weights; outputs, last state and gradients as PyTorch's layer has them."""
+    torch.manual_seed(0)
+    mine = models.Recurrent(6, 10, cell).double()
+    torch.manual_seed(0)
+    theirs = models.CELLS[cell](6, 10, batch_first=True).double()
+    x = torch.randn(3, 7, 6, dtype=torch.float64, requires_grad=True)
+    start = [torch.randn(3, 10, dtype=torch.float64) for _ in range(2 if cell == "lstm" else 1)]
+    for state in (None, start):
+        one = state and (tuple(state) if cell == "lstm" else state[0])
+        other = state and (tuple(s[None] for s in state) if cell == "lstm" else state[0][None])
+        (outputs, last), (expected, expected_last) = mine(x, one), theirs(x, other)
+        torch.testing.assert_close(outputs, expected)
+        for a, b in zip(*((s if cell == "lstm" else [s]) for s in (last, expected_last)), strict=True):
+            torch.testing.assert_close(a, b.squeeze(0))
+        grads = [torch.autograd.grad(y.square().sum(), [x, *net.parameters()]) for y, net in
+                 ((outputs, mine), (expected, theirs))]  # fmt: skip
+        for a, b in zip(*grads, strict=True):
+            torch.testing.assert_close(a, b)
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="activation must be one of"):
         models.mlp_critic(2, activation="swish")
