@@ -1,4 +1,4 @@
-# Everything that is done with this book. `make` lists the commands.
+# Everything that is done with this book. `make` lists the commands. For Linux and macOS, and for Windows through WSL.
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -12,11 +12,11 @@ export MPLBACKEND ?= agg
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve run long full test bench lint repository lock clean environment
+.PHONY: help book serve run long full test lowest bench lint repository notebooks lock clean environment
 
 help: ## list these commands
 	@echo "make COMMAND [SETTING=value ...]"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 book: environment ## build the site into _build/html, chapters whose inputs changed re-executed first (FORCE=1: all of them)
 	@$(PY) $(TOOLS)/execute.py $(if $(FORCE),--all)
@@ -47,11 +47,19 @@ test: environment ## run every check: style, unit tests, notebooks (strict), the
 		-n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg \
 		--nbval-cell-timeout 240 --durations=15 $(ARGS)
 
+lowest: ## run the unit tests of gpcore with the oldest versions that it allows, in an environment of their own
+	@$(PYTHON) -m venv _build/lowest
+	@_build/lowest/bin/python -m pip install -q -r tests/lowest.txt
+	@_build/lowest/bin/python -m pytest tests/unit --ignore tests/unit/book -o filterwarnings= $(ARGS)
+
 bench: environment ## time the critic step and gradient scaling, write book/benchmarks (ARGS="--quick")
 	@$(PY) tests/benchmarks/bench.py $(ARGS)
 
 repository: environment ## write the repository's address everywhere (URL=https://github.com/owner/name)
 	@$(PY) $(TOOLS)/repository.py "$(URL)"
+
+notebooks: environment ## write the cell that installs gpcore into every notebook
+	@$(PY) $(TOOLS)/first_cell.py
 
 lock: environment ## write requirements.lock from .venv as it stands
 	@$(PY) $(TOOLS)/lock.py
@@ -61,5 +69,5 @@ clean: ## delete what was built (.venv stays)
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 environment:
-	@command -v $(PYTHON) >/dev/null || { echo "book: $(PYTHON) was not found; Python 3.11 or newer is needed"; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "book: $(PYTHON) was not found; Python 3.11.5 or newer is needed"; exit 1; }
 	@$(PYTHON) $(TOOLS)/environment.py

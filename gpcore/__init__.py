@@ -7,6 +7,7 @@ Two families of control over gradients. A *gradient penalty* acts on the norm of
 import importlib
 
 from . import counting, data, datasets, dirac, losses, metrics, models, penalties, scaling
+from .blocks import adaptive_clip_, clip_group_norms_, clip_rms_
 from .check import museum
 from .check.penalty import check
 from .check.report import Finding, Report, Room
@@ -31,25 +32,17 @@ from .losses import (
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
-from .metrics import frechet_distance, mode_coverage, norm_statistics, wasserstein_distance
+from .metrics import frechet_distance, mode_coverage, norm_statistics, perfect_critic, wasserstein_distance
 from .page import evidence, runs
 from .page.study import Study
 from .page.tables import table
 from .penalties import dragan_penalty, gradient_norms, gradient_penalty, interpolate, r1_penalty, r2_penalty
 from .per_sample import per_sample_clip
-from .scaling import (
-    AutoClip,
-    ZClip,
-    adaptive_clip_,
-    clip_norm_,
-    clip_value_,
-    make_scaler,
-    normalize_norm_,
-    total_norm,
-)
+from .scaling import clip_norm_, clip_value_, make_scaler, normalize_norm_, total_norm
 from .sweep import critic_step as double_backprop
 from .sweep import layers, passes
 from .sweep.critic_step import CriticStep, penalized_backward_, supports
+from .thresholds import AutoClip, ZClip
 from .training import checkpoint, replicas
 from .training.adversarial import train, train_critic, train_many
 from .training.config import Budget, Config, History, build_networks, final, median_run, stack
@@ -59,7 +52,7 @@ from .training.supervised import train_supervised
 from .training.supervised_config import SupervisedConfig, SupervisedHistory
 from .training.tasks import sequence_task
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 # Drawing needs matplotlib, which takes as long to import as all of gpcore: it is imported when it is first named.
 _DRAWING = {name: f"gpcore.page.{name}" for name in ("figures", "plots", "widgets")}

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+import numbers
 
 import torch
 from torch import Tensor
 
 
 def non_negative(name: str, value: float) -> float:
-    """Return ``value`` as a float, or raise ``ValueError`` if it is negative or not finite."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    """Return ``value`` as a float, or raise ``ValueError`` if it is negative or not finite.
+
+    Numbers of Python and NumPy are taken, and tensors without dimensions.
+    """
+    if isinstance(value, Tensor) and value.ndim == 0 and value.dtype != torch.bool and not value.is_complex():
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}")
     if not math.isfinite(value) or value < 0:
         raise ValueError(f"{name} must be finite and not negative, got {value!r}")

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import hashlib
 import os
+import sys
 import urllib.request
 import zlib
 from pathlib import Path
@@ -27,6 +28,11 @@ FILES = {
 }
 
 
+def _stream():
+    """Where a progress bar is drawn: a notebook's stdout, because its stderr keeps an empty red strip of it."""
+    return sys.stdout if "ipykernel" in sys.modules else sys.stderr
+
+
 def _folders() -> list[Path]:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpcore"
     return [Path(os.environ["GPCORE_DATA"]), cache] if os.environ.get("GPCORE_DATA") else [cache]
@@ -43,7 +49,7 @@ def _download(name: str, target: Path) -> None:
                 size = int(answer.headers.get("Content-Length") or 0) or None
                 with (
                     open(part, "wb") as file,
-                    tqdm(total=size, unit="B", unit_scale=True, desc=name, leave=False) as bar,
+                    tqdm(total=size, unit="B", unit_scale=True, desc=name, leave=False, file=_stream()) as bar,
                 ):
                     while block := answer.read(1 << 16):
                         file.write(block)

@@ -54,6 +54,24 @@ def mlp_generator(
     return nn.Sequential(*_mlp([noise_dim, *[width] * depth, dim], activation))
 
 
+def gaussian_generator(dim: int, std: float = 1.0) -> nn.Sequential:
+    """Return a generator ``(N, dim) -> (N, dim)`` that multiplies its noise by ``std``: ``N(0, std^2 I)``.
+
+    With ``Config(generator=..., noise_dim=dim, lr_generator=0)`` it stays there, and critics are trained alone.
+
+    Raises:
+        ValueError: ``std`` is not greater than 0 and finite.
+
+    Example:
+        >>> import torch
+        >>> gaussian_generator(2, std=3.0)(torch.tensor([[1.0, -2.0]])).tolist()
+        [[3.0, -6.0]]
+    """
+    linear = nn.Linear(dim, dim, bias=False)
+    nn.init.eye_(linear.weight).data.mul_(_checks.positive("std", std))
+    return nn.Sequential(linear)
+
+
 def _check_size(size: int) -> None:
     if size not in (8, 28):
         raise ValueError(f"size must be 8 (digits) or 28 (MNIST), got {size!r}")
@@ -170,8 +188,8 @@ class RecurrentClassifier(nn.Module):
     """Reads a sequence ``(N, T, inputs)`` and gives logits ``(N, classes)`` at its last step.
 
     Example:
-        >>> import torch, gpcore as gp
-        >>> gp.models.RecurrentClassifier(6, 50, 4, cell="lstm")(torch.zeros(2, 20, 6)).shape
+        >>> model = gp.models.RecurrentClassifier(inputs=6, hidden=8, classes=4)
+        >>> model(torch.zeros(2, 20, 6)).shape
         torch.Size([2, 4])
     """
 
@@ -189,10 +207,9 @@ class CharModel(nn.Module):
     """Predicts the next character: codes ``(N, T)`` -> logits ``(N, T, alphabet_size)`` and the last state.
 
     Example:
-        >>> import torch, gpcore as gp
-        >>> logits, state = gp.models.CharModel(26, 50)(torch.tensor([[7, 4, 11, 11, 14]]))
-        >>> logits.shape, state.shape
-        (torch.Size([1, 5, 26]), torch.Size([1, 50]))
+        >>> logits, state = gp.models.CharModel(alphabet_size=30, hidden=8)(torch.zeros(2, 5, dtype=torch.long))
+        >>> logits.shape
+        torch.Size([2, 5, 30])
     """
 
     def __init__(self, alphabet_size: int, hidden: int, cell: str = "rnn"):

@@ -5,8 +5,9 @@ that sample. It is then differentiated once more, with respect to the critic's p
 
 What all functions refuse: ``TypeError`` for samples that are not floating-point tensors; ``ValueError`` for an empty
 batch, for a critic that does not return one number a sample, ``(N,)`` or ``(N, 1)``, for one with batch norm in
-training mode, for one wrapped by ``torch.compile``, for one whose output is cut off from its input, and for a call
-under ``torch.no_grad()`` or ``torch.inference_mode()``. Batch norm is found in the modules of a critic that is an
+training mode, for one wrapped by ``torch.compile``, for one with an operation that PyTorch cannot differentiate twice
+(fused attention, recurrent layers on cuDNN), for one whose output is cut off from its input, and for a call under
+``torch.no_grad()`` or ``torch.inference_mode()``. Batch norm is found in the modules of a critic that is an
 ``nn.Module``; coupling between samples that hides in a plain function is not seen. A norm or penalty that is not finite
 raises ``FloatingPointError``. float16 overflows above 65,504, which the square of a norm of 256 exceeds: compute
 penalties in float32, outside autocast.
@@ -17,34 +18,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from . import _checks
+from ._refusals import refuse_compiled, refuse_coupling, refuse_differentiable_once
 
 __all__ = ["dragan_penalty", "gradient_norms", "gradient_penalty", "interpolate", "r1_penalty", "r2_penalty"]
 
 Critic = Callable[[Tensor], Tensor]
-
-
-def _refuse_coupling(critic: Critic) -> None:
-    if not isinstance(critic, nn.Module):
-        return
-    for name, module in critic.named_modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and (module.training or module.running_mean is None):
-            raise ValueError(
-                f"critic must score every sample on its own, but its module {name!r} is {type(module).__name__} with "
-                "the statistics of the batch: the penalty is per sample, and here a score depends on the other samples "
-                "too; use layer norm or no normalisation"
-            )
-
-
-def _refuse_compiled(critic: Critic) -> None:
-    if hasattr(critic, "_orig_mod"):
-        raise ValueError(
-            "critic must not be wrapped by torch.compile: a penalty differentiates its gradient once more, and "
-            "compiled code can be differentiated only once (aot_autograd does not support double backward); pass the "
-            "module inside the wrapper, critic._orig_mod, which shares its weights"
-        )
 
 
 def finite(name: str, values: Tensor) -> Tensor:
@@ -64,8 +45,8 @@ def scores_and_norms(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
             "the gradient with respect to x cannot be taken with gradients switched off; "
             "leave torch.no_grad() or torch.inference_mode() around this call"
         )
-    _refuse_compiled(critic)
-    _refuse_coupling(critic)
+    refuse_compiled(critic)
+    refuse_coupling(critic)
     # A copy, so that the caller's tensor is left as it was; what carries a graph keeps it.
     x = x if x.requires_grad else x.detach().clone().requires_grad_()
     scores = _checks.scores("critic(x)", critic(x))
@@ -74,6 +55,7 @@ def scores_and_norms(critic: Critic, x: Tensor) -> tuple[Tensor, Tensor]:
     finite("critic(x)", scores)  # a sample that is NaN may have the gradient 0
     gradient = None
     if scores.requires_grad:
+        refuse_differentiable_once(scores)
         # The sum's gradient holds each score's own gradient in its row, since no score depends on another sample.
         (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True, allow_unused=True)
     if gradient is None:

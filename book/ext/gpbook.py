@@ -242,6 +242,11 @@ def depend_on_evidence(app, env, added, changed, removed) -> list[str]:
     return [*chapters().values(), "book/ledger", "book/results"]
 
 
+def drop_stills(app, pagename, templatename, context, doctree) -> None:
+    """Leave out the hidden images, which stand behind the figures for notebook viewers that drop the SVG."""
+    context["body"] = re.sub(r'<img hidden=""[^>]*>', "", context.get("body", ""))
+
+
 def complete_page(app, pagename, templatename, context, doctree) -> None:
     """Fill the verdicts' longer runs, and put every figure of two or more panels into a frame that scrolls where the
     screen is too narrow to read it."""
@@ -282,6 +287,7 @@ def setup(app) -> dict:
         app.add_directive(name, directive(make))
     # Before the builder's own readers of titles and contents (500), which then know the number and the full run.
     app.connect("doctree-read", complete_chapter, priority=400)
+    app.connect("html-page-context", drop_stills)
     app.connect("html-page-context", complete_page)
     app.connect("autodoc-process-signature", readable_signature)
     app.connect("env-get-outdated", depend_on_evidence)

@@ -1,6 +1,7 @@
 """What the tools share: where the chapters are, and what a notebook may hold when it is written."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Strip in place what changes from run to run: timings, widget ids and state, stderr, other metadata."""
+    """Strip in place what changes from run to run: timings, widget ids and state, stderr, progress, other metadata."""
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({k: cell.metadata[k] for k in ("tags", "jupyter") if k in cell.metadata})
@@ -66,7 +67,10 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             continue
         kept = []
         for output in cell.outputs:
-            if output.output_type == "stream" and output.name == "stderr":
+            if output.get("name") == "stderr":
+                continue
+            if output.output_type == "stream" and kept and kept[-1].get("name") == output.name:
+                kept[-1].text += output.text
                 continue
             if "data" in output:
                 for kind in VOLATILE_TYPES:
@@ -75,7 +79,11 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
                     continue
                 output.metadata = nbformat.from_dict({})
             kept.append(output)
-        cell.outputs = kept
+        for output in kept:
+            if output.output_type == "stream":
+                # A progress bar writes over itself: what stands before a carriage return is seen no more.
+                output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
+        cell.outputs = [output for output in kept if output.get("text") != ""]
     return notebook
 
 

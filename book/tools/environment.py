@@ -7,6 +7,7 @@ Kept to the standard library and to old syntax, so that an old Python gets a mes
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "stamp"
+LINUX = sys.platform == "linux" and platform.machine() == "x86_64"
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -40,10 +42,9 @@ def pip(*arguments):
 
 def create():
     """Make .venv anew and put the locked packages into it."""
-    if sys.version_info < (3, 11):
-        stop(
-            f"Python 3.11 or newer is needed, and this is {VERSION}; name another one: make ... PYTHON=/path/to/python"
-        )
+    if sys.version_info < (3, 11, 5):
+        version = ".".join(map(str, sys.version_info[:3]))
+        stop(f"Python 3.11.5 or newer is needed, this is {version}; name another: make ... PYTHON=/path/to/python")
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
@@ -57,7 +58,8 @@ def create():
         shutil.rmtree(str(VENV))
     if subprocess.run([sys.executable, "-m", "venv", str(VENV)]).returncode:
         stop("python -m venv failed (see above). On Debian and Ubuntu: apt-get install python3-venv")
-    say(f"installing the {count} packages of requirements.lock (about 2 GB, some minutes) ...")
+    size = "about 3 GB, of which CUDA is 2.7 GB: README.md says how to do without" if LINUX else "under 1 GB"
+    say(f"installing the {count} packages of requirements.lock ({size}; some minutes) ...")
     pip("-r", "requirements.lock")
 
 

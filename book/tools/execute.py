@@ -82,6 +82,14 @@ def describe(error: Exception, notebook: nbformat.NotebookNode) -> str:
     return COLOURS.sub("", str(error))
 
 
+def refuse_stderr(notebook: nbformat.NotebookNode) -> None:
+    """Raise ``ValueError`` where a cell wrote to stderr: a reader sees it in red, and it was not meant."""
+    for index, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream" and output.name == "stderr":
+                raise ValueError(f"cell {index} wrote to stderr:\n\n{cell.source}\n\n{COLOURS.sub('', output.text)}")
+
+
 def join_printed(notebook) -> None:
     """Let what a cell printed be one output: when each line came must not decide how the file looks."""
     for cell in notebook.cells:
@@ -128,6 +136,7 @@ def execute(path: Path, progress: Progress) -> str | None:
             client.execute(env=chapters.environment(GPCORE_RECORD=str(record), GPCORE_PROGRESS="0"))
             if path.read_bytes() != before:
                 raise ValueError(f"{path.name} was edited while it was executed; run it again")
+            refuse_stderr(notebook)
             join_printed(notebook)
             chapters.write(path, notebook)
         except (CellExecutionError, CellTimeoutError, DeadKernelError, ValueError) as error:

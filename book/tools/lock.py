@@ -11,7 +11,7 @@ LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
 # The installer and the book's own package are not pinned; torchvision is not needed and has no build for every torch.
 LEFT_OUT = {"pip", "gpcore", "torchvision"}
 HEADER = """\
-# The environment that the book is made and checked with: Python 3.11 or newer, every package pinned.
+# The environment that the book is made and checked with: Python 3.11.5 or newer, every package pinned.
 # Made by `make lock` from .venv as it stands. To move a package: .venv/bin/pip install 'name==version', then
 # `make lock`, `make book FORCE=1`, `make test`.
 # torch stands without a local version: a CPU build and a CUDA build both answer to it. What one system alone needs

@@ -163,7 +163,8 @@ def main() -> None:
             extra_arguments=chapters.KERNEL_ARGUMENTS,
             cwd=str(notebook.parent),
             progress_bar=True,
-            stderr_file=sys.stderr,  # the training loops' own progress bars
+            stdout_file=sys.stdout,  # the training loops' own progress bars
+            stderr_file=sys.stderr,
         )
     except PapermillExecutionError as error:
         chapters.stop(f"the run failed at a cell; what it has trained is kept for the next start\n{error}")

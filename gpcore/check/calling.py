@@ -1,31 +1,42 @@
-"""How a function written elsewhere wants to be called: its arguments, told by their names."""
+"""How a function written elsewhere wants to be called: its arguments, recognised by their names."""
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 from collections.abc import Callable
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 # Whole names, lower case and without underscores.
 _NAMES = {
     "critic": "d disc dis netd dnet net model modeld network crit",
-    "real": "data images samples batch inputs imgs",
-    "fake": "generated gen synthetic xg xtilde",
+    "real": "data images samples batch inputs imgs ytrue x0 expert",
+    "fake": "generated gen synthetic xg xtilde ypred policy",
     "weight": "weight lam lamb lambda lmbda lambd gpweight gplambda lambdagp lambdaterm lmda coeff coef gpcoef gpcoeff "
     "gamma penaltyweight lambdapenalty lamgp lambdacoeff gplam r1gamma lambdaval regparam gpscale",
     "device": "device dev",
     "cuda": "cuda usecuda gpu usegpu iscuda",
     "size": "batchsize bs nbatch bsz",
+    "scores": "critics validity output outputs out dout y dx",
 }
 _ROLES = {name: role for role, names in _NAMES.items() for name in names.split()}
 _CORE = ("critic", "real", "fake")
-# Arguments that no crafted batch can stand for.
-_OTHER = re.compile(
-    r"pred|logit|score|prob|(?<![a-z])out|epoch|iter|step|label|cond|noise|mask|optim|loss|netg|generator|embed|text"
-    r"|alpha|eps|^z$|^i$|^t$"
+# Parts of names, in this order: scores are computed with the critic, the rest needs a stand-in.
+_PARTS = (
+    ("scores", r"pred|logit|score|validity|(?<![a-z])out"),
+    ("condition", r"label|cond|class|attr|mask|^c$|^cls$"),
+    ("count", r"epoch|iter|step|stage|depth|level|^i$|^t$"),
+    ("mix", r"alpha|eps"),
+    ("unknown", r"optim|loss|netg|generator|^z$|config|^opts?$|^args$|^cfg$|hparams"),
+    ("real", r"real"),
+    ("fake", r"fake|generated|synth|^gen"),
+    ("unknown", r"prob|noise"),
+    ("condition", r"embed|text|caption"),
+    ("critic", r"critic|discriminator"),
 )
 
 
@@ -34,12 +45,7 @@ def role(name: str) -> str | None:
     plain = name.lower().replace("_", "")
     if plain in _ROLES:
         return _ROLES[plain]
-    if _OTHER.search(plain):
-        return None
-    for words, answer in (("real", "real"), ("fake|generated|synth|^gen", "fake"), ("critic|discriminator", "critic")):
-        if re.search(words, plain):
-            return answer
-    return None
+    return next((answer for answer, words in _PARTS if re.search(words, plain)), None)
 
 
 def signature(function: Callable) -> list[inspect.Parameter] | None:
@@ -63,24 +69,20 @@ def roles(function: Callable) -> dict[str, str]:
     parameters = signature(function) or []
     needed = [p.name for p in parameters if p.default is p.empty]
     found = {name: role(name) for name in needed}
+    scored = "scores" in found.values() and "critic" not in found.values()
     # Names that do not tell, such as (f, x, y), are read by their place, in the commonest order: critic, real, fake.
-    free = [r for r in _CORE if r not in found.values()]
-    for name in needed:
-        if found[name] is None and free and not _OTHER.search(name.lower().replace("_", "")):
+    plain = [name for name in needed if found[name] is None or (found[name] == "scores" and name == "y" and not scored)]
+    if scored and len(needed) > 2 and found.get("y") == "scores":  # (f, x, y), not (y, x)
+        plain, scored = [n for n in needed if found[n] is None or n == "y"], False
+    free = [r for r in _CORE if r not in found.values() and not (r == "critic" and scored)]
+    for name in plain:
+        if free:
             found[name] = free.pop(0)
     core = [r for r in found.values() if r in _CORE]
-    unclear = [name for name, answer in found.items() if answer is None]
-    if unclear or len(core) != len(set(core)) or "critic" not in core or len(core) < 2:
-        why = f"; {', '.join(unclear)} could not be told" if unclear else ""
-        if "critic" not in core and len(core) == 2 and inspect.ismethod(function):
-            why += "; its critic is an attribute of the object, which adapt= can set before it calls"
-        elif "critic" not in core and not unclear and len(core) == 2:
-            why += "; it takes no critic"
-        raise TypeError(
-            f"the function must be given ({', '.join(needed) or 'nothing'}), where a critic, real and fake samples "
-            f"were looked for{why}. Pass adapt=, a function (critic, real, fake) -> penalty: "
-            "check(mine, adapt=lambda critic, real, fake: mine(...))"
-        )
+    unclear = [name for name, answer in found.items() if answer in (None, "unknown")]
+    enough = ("critic" in core or "scores" in found.values()) and {"real", "fake"} & set(core)
+    if unclear or len(core) != len(set(core)) or not enough:
+        raise TypeError(_refusal(function, found, core, unclear))
     for p in parameters:
         answer = role(p.name)
         if p.name not in found and answer in ("device", "cuda", "weight", "real", "fake") and answer not in core:
@@ -88,10 +90,48 @@ def roles(function: Callable) -> dict[str, str]:
     return found
 
 
-def adapt(function: Callable, weight: float | None = None) -> Callable[..., Any]:
+def _refusal(function: Callable, found: dict[str, str | None], core: list[str], unclear: list[str]) -> str:
+    name = getattr(function, "__name__", "mine")
+    name = name if name.isidentifier() else "mine"
+    doubled = [n for n, answer in found.items() if core.count(answer) > 1]
+    given = {"critic": "critic", "real": "real", "fake": "fake", "device": '"cpu"', "cuda": "False", "weight": "1.0"}
+    given |= {"size": "len(real)", "scores": "critic(real)", "count": "0"}
+    told = {n: "..." if n in unclear or n in doubled else given.get(answer, "...") for n, answer in found.items()}
+    listed = ", ".join(f"{n}={value}" for n, value in told.items())
+    why = f"; {', '.join(unclear)} could not be told" if unclear else ""
+    if doubled:
+        why += f"; {', '.join(doubled)} stand for the same thing"
+    if "critic" not in core and len(core) == 2 and inspect.ismethod(function):
+        why += "; its critic is an attribute of the object, which adapt= can set before it calls"
+    elif "critic" not in core and not unclear and len(core) == 2:
+        why += "; it takes no critic"
+    return (
+        f"Pass adapt=, a function (critic, real, fake) -> penalty: check({name}, adapt=lambda critic, real, fake: "
+        f"{name}({listed})). The function must be given ({', '.join(found) or 'nothing'}), where a critic, real and "
+        f"fake samples were looked for{why}"
+    )
+
+
+def _stand_in(role: str, name: str, real: Tensor, attempt: int) -> Any:
+    """What is given for a condition, a counter or a factor that is drawn outside."""
+    if role == "count":
+        return 0
+    if role == "mix":
+        if attempt:
+            return 0.5
+        drawn = torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
+        drawn.stands_in = True  # so that nobody is asked why it is drawn at every call
+        return drawn
+    if attempt == 0:
+        return torch.zeros(len(real), dtype=torch.long, device=real.device)
+    return torch.zeros(len(real), 3, dtype=real.dtype, device=real.device)
+
+
+def adapt(function: Callable, weight: float | None = None, *, scores: bool = False, attempt: int = 0) -> Callable:
     """The function as ``(critic, real, fake) -> penalty``; ``weight`` is passed on where it takes one.
 
-    A weight that must be given is 1 unless told otherwise; one with a default keeps it.
+    A weight that must be given is 1 unless told otherwise; one with a default keeps it. With ``scores`` what is named
+    a critic gets the real samples' scores. ``attempt`` chooses among the stand-ins for other arguments.
     """
     parameters = signature(function)
     if parameters is None:
@@ -99,31 +139,112 @@ def adapt(function: Callable, weight: float | None = None) -> Callable[..., Any]
     given = roles(function)
 
     def call(critic, real, fake):
+        wanted = {"critic": "scores"} if scores else {}
+        asked = {name: wanted.get(r, r) for name, r in given.items()}
+        if "scores" in asked.values():  # of the very tensors that are handed over
+            real, fake = (x.detach().requires_grad_() for x in (real, fake))
         values = {"critic": critic, "real": real, "fake": fake, "device": real.device, "cuda": False}
         values |= {"size": len(real), "weight": 1.0 if weight is None else weight}
+
+        def value(name: str) -> Any:
+            r = asked[name]
+            if r == "scores":
+                generated = re.search("fake|gen", name.lower()) or "real" not in asked.values()
+                return critic(fake if generated else real)
+            return values[r] if r in values else _stand_in(r, name, real, attempt)
+
         arguments, named = [], {}
         for p in parameters:
             kept = p.name not in given or (given[p.name] == "weight" and weight is None and p.default is not p.empty)
             if kept:
                 continue
             if p.kind is p.POSITIONAL_ONLY:
-                arguments.append(values[given[p.name]])
+                arguments.append(value(p.name))
             else:
-                named[p.name] = values[given[p.name]]
+                named[p.name] = value(p.name)
         return function(*arguments, **named)
 
     return call
 
 
+def candidates(function: Callable) -> list[Callable]:
+    """Ways to call the function, the likeliest first.
+
+    Raises:
+        TypeError: an argument that must be given and whose meaning its name and place do not tell.
+    """
+    hosted = _hosted(function)
+    try:
+        found = roles(function) if signature(function) is not None else {}
+    except TypeError:
+        if hosted is None:
+            raise
+        return [hosted]
+    ways = [adapt(function)]
+    if {"condition", "mix"} & set(found.values()):
+        ways.append(adapt(function, attempt=1))
+    if "critic" in found.values() and "fake" not in found.values():
+        ways.append(adapt(function, scores=True))
+    return ways
+
+
+def _hosted(method: Callable) -> Callable | None:
+    """A method whose critic is an attribute of its object, or the object itself, as ``(critic, real, fake)``.
+
+    The reader's object stays as it is: a shallow copy carries the crafted critic.
+    """
+    host = getattr(method, "__self__", None)
+    if host is None or isinstance(host, type):
+        return None
+    own = [*vars(host), *vars(host).get("_modules", ())]
+    # Those that the method itself names, then all that the object holds, for it may call another method.
+    networks: list[str] = []
+    for names in (method.__func__.__code__.co_names, own):
+        held = [n for n in names if n in own and callable(getattr(host, n, None))]
+        networks = networks or [n for n in held if role(n) == "critic"]
+        networks = networks or [n for n in held if isinstance(getattr(host, n), nn.Module)]
+    if len(set(networks)) != 1 and not isinstance(host, nn.Module):
+        return None
+    bare = _parameters_without_critic(method)
+    if bare is None:
+        return None
+
+    def call(critic, real, fake):
+        other = copy.copy(host)
+        if isinstance(other, nn.Module):
+            other._modules = dict(other._modules)
+        if networks:
+            setattr(other, networks[0], critic)
+        else:
+            other.__dict__["forward"] = critic.forward
+        values = {"real": real, "fake": fake, "device": real.device, "cuda": False, "size": len(real), "weight": 1.0}
+        return method.__func__(other, **{name: values[r] for name, r in bare.items()})
+
+    return call
+
+
+def _parameters_without_critic(method: Callable) -> dict[str, str] | None:
+    found = {p.name: role(p.name) for p in signature(method) or [] if p.default is p.empty}
+    free = [r for r in ("real", "fake") if r not in found.values()]
+    found = {name: r or (free.pop(0) if free else None) for name, r in found.items()}
+    known = {"real", "fake", "device", "cuda", "size", "weight"}
+    fits = set(found.values()) <= known and {"real", "fake"} & set(found.values())
+    return found if fits and len(set(found.values())) == len(found) else None
+
+
 def described(function: Callable) -> str:
     """How it was called, for a reader whose names were read otherwise than they were meant."""
-    if signature(function) is None:
+    try:
+        given = roles(function) if signature(function) is not None else {}
+    except TypeError:
         return ""
-    return f". It was called with {', '.join(f'{name} as the {role}' for name, role in roles(function).items())}"
+    return f". It was called with {', '.join(f'{name} as the {role}' for name, role in given.items())}" if given else ""
 
 
 def weight_argument(function: Callable) -> str | None:
     """The name of the function's weight, where it takes one."""
-    if signature(function) is None:
+    try:
+        given = roles(function) if signature(function) is not None else {}
+    except TypeError:
         return None
-    return next((name for name, answer in roles(function).items() if answer == "weight"), None)
+    return next((name for name, answer in given.items() if answer == "weight"), None)

@@ -1,11 +1,12 @@
-"""What was expected and the lines that mend it, for every finding's name."""
+"""What was expected and the lines that fix it, for every finding's name."""
 
 from __future__ import annotations
 
 from .report import Finding
 
 _NORM = "norms = gradient.flatten(1).norm(dim=1)  # one number a sample"
-_EPS = "eps = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)"
+_SHAPE = "shape = (len(real), *[1] * (real.ndim - 1))"
+_EPS = f"{_SHAPE}\neps = torch.rand(shape, device=real.device)"
 _MEAN = "penalty = weight * ((norms - 1) ** 2).mean()"
 _POINTS = f"{_EPS}\nx = (eps * real + (1 - eps) * fake).detach().requires_grad_()"
 _SEPARATE = "one norm for each sample, over all of its dimensions, and the mean over the batch last"
@@ -22,7 +23,7 @@ PENALTY: dict[str, tuple[str, str]] = {
         f"gradient, = torch.autograd.grad(scores.sum(), x, create_graph=True)\n{_NORM}\n{_MEAN}",
     ),
     "one-sided": (
-        "nothing to mend if it is meant: Petzka et al. 2018 penalise norms above 1 alone; WGAN-GP pulls both ways",
+        "nothing to change if it is meant: Petzka et al. 2018 penalise norms above 1 alone; WGAN-GP pulls both ways",
         f"{_MEAN}  # the two-sided law",
     ),
     "eps-per-element": ("one eps for each sample: all of its elements move along one straight line", _EPS),
@@ -36,8 +37,8 @@ PENALTY: dict[str, tuple[str, str]] = {
         "# and no .item(), .data, .detach() or numpy() on what follows;\n# the caller runs backward()",
     ),
     "fake-not-detached": (
-        "no gradient to the generator in the critic's step. If every caller passes fake.detach(), say so to the check: "
-        "adapt=lambda critic, real, fake: mine(critic, real, fake.detach())",
+        "no gradient to the generator in the critic's step. Nothing to change where every caller passes fake.detach(), "
+        "and none of what it returns keeps a graph",
         "x = (eps * real + (1 - eps) * fake).detach().requires_grad_()",
     ),
     "nan-at-zero-gradient": (
@@ -64,10 +65,14 @@ PENALTY: dict[str, tuple[str, str]] = {
     "global-rng-changed": (
         "that the function draws random numbers without setting a seed",
         "# take the seed out, or draw from a generator of its own:\n"
-        "eps = torch.rand(len(real), *[1] * (real.ndim - 1), generator=generator)",
+        f"{_SHAPE}\neps = torch.rand(shape, generator=generator)",
+    ),
+    "condition-overwritten": (
+        "that the critic is given its own condition; is one name used for two things?",
+        f"# a name of its own:\n{_EPS}\nscores = critic(x, labels)",
     ),
     "weight-inside": (
-        "nothing to mend: add it to the loss as it is, without multiplying again",
+        "nothing to change: add it to the loss as it is, without multiplying again",
         "loss = critic_loss + mine(critic, real, fake)  # the weight is inside",
     ),
 }
@@ -96,7 +101,9 @@ SCALING: dict[str, tuple[str, str]] = {
         _CLIP,
     ),
     "non-finite-passed-on": (
-        "that a gradient that is not finite stops the step, by an error or by leaving it out: inf times 0 is NaN",
+        "that a gradient that is not finite stops the step, by an error or by leaving it out: inf times 0 is NaN. "
+        "PyTorch's clip_grad_norm_ raises only with error_if_nonfinite=True; with a GradScaler the flag is left out, "
+        "since scaler.step() leaves such a step out",
         _STEP,
     ),
     "never-scales": ("a gradient of norm max_norm where it was longer", _STEP),

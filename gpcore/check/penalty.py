@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .. import _checks
-from . import calling
+from . import calling, source
+from .judges.critic import judge_critic
 from .judges.device import judge_device
+from .judges.differences import finite_differences
 from .judges.eps import judge_eps
 from .judges.graph import judge_graph
-from .judges.law import UNUSUAL, find_law, judge_law, judge_lawless
+from .judges.law import SQUARED, judge_law, judge_lawless
+from .judges.samples import judge_conditions, judge_other_shapes, judge_samples
 from .laws import Law
+from .lines import point_to_lines
 from .mends import finding
-from .points import Points, locate
-from .probes import CannotCall, Subject, find_subject, own_random
-from .report import Finding, Report
+from .observe import Observed, probe, repacked
+from .points import Points, locate, misled
+from .probes import Call, CannotCall, Subject
+from .report import Finding, Report, short
+from .subjects import Given, better_size, find_subject
 
 
 def _family(law: Law | None, points: Points) -> str:
-    place = {"real and fake": "both real and fake samples", "elsewhere": "points of its own"}.get(points.place)
-    place = place or {"real": "the real samples", "fake": "the fake samples"}.get(points.place, points.place)
+    at = "" if points.place.startswith("around") else "at "
     if law is None:
-        return f"a penalty of unknown law at {place}"
-    if law.target == 0 and law.kind == "two-sided":
+        return f"a penalty of unknown law {at}{points}"
+    kind = {"power": f"norm to the power {law.power:.3g}"}.get(law.kind, law.kind)
+    if law.norm.kind == "each input":
+        kind = f"{kind}, one norm for each input,"
+    elif law.norm.name in ("L1", "Linf"):
+        kind = f"{kind} with the {'L1' if law.norm.name == 'L1' else 'L-infinity'} norm"
+    elif law.target == 0 and law.kind == "two-sided":
         names = {"real": "R1", "fake": "R2", "real and fake": "R1 + R2"}
-        return names.get(points.place, f"zero-centred at {place}".replace("at around", "around"))
-    if points.place == "around real" and law.kind == "two-sided":
+        return names.get(points.place, f"zero-centred {at}{points}")
+    elif points.place == "around real" and law.kind == "two-sided":
         return "DRAGAN"
-    return f"{law.kind} at {place}".replace("at around", "around")
+    elif points.place == "around both" and law.kind == "two-sided":
+        return "DRAGAN around both real and fake samples"
+    return f"{kind} {at}{points}"
 
 
 def _reseeds(subject: Subject) -> list[str]:
@@ -41,32 +51,14 @@ def _reseeds(subject: Subject) -> list[str]:
     return [name for name in one if one[name] == two[name]]
 
 
-def _judge_coupling(subject: Subject, points: Points) -> list[Finding]:
-    """Where no law is known: do two samples act on each other? Their changes' effects must then add up."""
-
-    def value(first: float, second: float) -> float:
-        def changed(critic, real, fake):
-            step = torch.zeros_like(real)
-            step[0], step[1] = first, second
-            return subject.function(critic, real + step, fake + step)
-
-        return replace(subject, function=changed).call(slope=0.5, curve=2.0).value
-
-    # DRAGAN's points hang together through the batch's deviation, and a private generator moves them at every call.
-    if points.place.startswith("around") or value(0.0, 0.0) != value(0.0, 0.0):
-        return []
-    both, one, other, none = value(0.7, -0.9), value(0.7, 0.0), value(0.0, -0.9), value(0.0, 0.0)
-    together, apart = both - none, (one - none) + (other - none)
-    if abs(together - apart) <= 1e-4 * (abs(one - none) + abs(other - none)):
-        return []
-    said = f"changing two samples at once changes the penalty by {together:.4g}, one after the other by {apart:.4g}"
-    return [finding("batch-coupled", said)]
-
-
 def _judge_weight(function: Callable, subject: Subject, law: Law, weight: float, adapted: bool) -> list[Finding]:
     argument = None if adapted else calling.weight_argument(function)
     if argument is not None:
-        one, three = (replace(subject, function=calling.adapt(function, w)).call(slope=3.0).value for w in (1.0, 3.0))
+        tries = [replace(subject, function=calling.adapt(function, w)) for w in (1.0, 3.0)]
+        try:
+            one, three = (tried.call(slope=3.0).value for tried in tries)
+        except Exception:  # called another way than by its names alone
+            one = three = 0.0
         if one and abs(three / one - 9) < 0.01:
             return [finding("weight-inside", f"it is applied twice: {argument}=3 gives 9 times the value", fault=True)]
     usual = (1.0, 0.5) if law.target == 0 else (1.0,)
@@ -82,30 +74,6 @@ def _judge_weight(function: Callable, subject: Subject, law: Law, weight: float,
     return [finding("weight-inside", said)]
 
 
-def _judge_critic(critic: nn.Module | Callable, batch: Tensor) -> list[Finding]:
-    """The reader's own critic: coupling between samples, and a sigmoid at its end."""
-    if len(_checks.batch("batch", batch)) < 4:
-        raise ValueError(f"batch must hold at least 4 samples, got {len(batch)}")
-
-    def score(x: Tensor) -> Tensor:
-        # Each time the same random numbers (dropout) and buffers (spectral norm); the reader's own are left alone.
-        with own_random(0), torch.no_grad():
-            return (copy.deepcopy(critic) if isinstance(critic, nn.Module) else critic)(x)
-
-    found = []
-    half = len(batch) // 2
-    whole, other = score(batch), score(torch.cat([batch[:half], 2 * batch[half:] + 1]))
-    far = (whole[:half] - other[:half]).abs().max()
-    if not torch.allclose(whole[:half], other[:half], rtol=1e-3, atol=1e-5 * float(whole.abs().max() + 1)):
-        said = f"the critic's scores of the same samples change by up to {far:.3g} with the rest of the batch"
-        found.append(finding("batch-coupled", said))
-    scores = torch.cat([score(scale * batch).flatten() for scale in (1.0, 10.0, 100.0)])
-    if scores.min() >= 0 and scores.max() <= 1 and scores.max() > scores.min():
-        said = f"the critic returns values in [{scores.min():.3g}, {scores.max():.3g}], even 100 times further out"
-        found.append(finding("penalty-on-probability", said))
-    return found
-
-
 @torch.enable_grad()
 def check(
     my_penalty: Callable,
@@ -119,15 +87,16 @@ def check(
     """Run a gradient penalty on crafted critics and batches, and report in words what is wrong with it.
 
     The critics' gradients are known in closed form, and the points at which the function differentiates them are
-    recorded; from the values that it returns, the norm, the law, the target and the weight are recovered. A penalty is
-    judged by its own kind: two-sided, one-sided, R1, R2, DRAGAN, zero-centred. Nothing but ``my_penalty`` (or
-    ``adapt``, or ``critic``) is executed, on the CPU and, in a GPU's place, once on PyTorch's meta
-    device; the global random states are left as they were.
+    recorded; from the values that it returns, the norm, the law, the target and the weight are recovered. What lies
+    between the tensor that it differentiates by and the critic counts as part of the critic. A penalty is judged by its
+    own kind: two-sided, one-sided, hinge, R1, R2, DRAGAN, WGAN-div, zero-centred. Nothing but ``my_penalty`` (or
+    ``adapt``, or ``critic``) is executed, on the CPU and, in a GPU's place, once on PyTorch's meta device; the global
+    random states are left as they were.
 
     Args:
-        my_penalty: function or module; its arguments are told by their names: critic, real and fake samples, and where
-            it takes them a weight, a device, a batch size. It returns a scalar or one value a sample; of a tuple the
-            first entry counts.
+        my_penalty: function, method or module; its arguments are recognised by name: critic, real and fake samples, or
+            scores and samples, and where it takes them a weight, a device, a batch size, labels. It returns a scalar or
+            one value per sample; of a tuple the first entry counts.
         adapt: a function ``(critic, real, fake) -> penalty`` that calls ``my_penalty``, where its arguments are others.
         shape: of one sample, for code that takes one size alone; by default images of (3, 8, 8), then vectors of 5.
         critic: your own critic, which is then checked too: for coupling between samples and for a sigmoid at its end.
@@ -135,7 +104,7 @@ def check(
         batch_size: of the crafted batches, for code that has one number written in; by default 6, then 64.
 
     Returns:
-        The report; ``report.ok`` is False where there is a fault, or where the penalty follows no law that is known.
+        The report; ``report.ok`` is False if there is a fault or the penalty is not recognised; notes do not affect it.
         ``assert check(my_penalty).ok`` is a test.
 
     Raises:
@@ -143,69 +112,142 @@ def check(
         ValueError: the function raised on every batch, or returned what is no penalty; ``batch`` is too small.
 
     Source: the law, Gulrajani et al. 2017, eq. 3; its kinds as in :mod:`gpcore.penalties`.
+
+    Example:
+        >>> import gpcore as gp
+        >>> report = gp.check(gp.r1_penalty)
+        >>> report.ok, report.family
+        (True, 'R1')
     """
     if not callable(my_penalty):
         raise TypeError(f"my_penalty must be a function, got {type(my_penalty).__name__}")
     if (critic is None) != (batch is None):
         raise ValueError("critic and batch go together: give both or neither")
     name = getattr(my_penalty, "__name__", type(my_penalty).__name__)
-    findings = _judge_critic(critic, batch) if critic is not None else []
+    findings = judge_critic(critic, batch) if critic is not None else []
     try:
-        subject, refused = find_subject(adapt or calling.adapt(my_penalty), shape, batch_size)
+        functions = [adapt] if adapt else calling.candidates(my_penalty)
+        numbers = source.written_in(my_penalty)
+        subject, refused = find_subject(Given(functions, shape, batch_size, source.packs(my_penalty), numbers))
     except CannotCall as error:
         raise CannotCall(f"{error}{'' if adapt else calling.described(my_penalty)}") from None
-    undecided: list[str] = []
-    if refused:
-        first, why = next(iter(refused.items()))
-        said = f"what it does with samples of shape {first}, where it raised {why.splitlines()[0][:150]}"
-        undecided.append(f"{said}. It was checked on {subject.size} samples of shape {subject.shape}")
-
+    subject = subject if shape or batch_size else better_size(subject, numbers)
     seeds = _reseeds(subject)
     if seeds:
         findings.append(finding("global-rng-changed", f"it calls {', '.join(seeds)}: each call draws the same"))
-    probe = subject.call(slope=0.7, curve=1.3)
-    if probe.points is None:
-        undecided.append("its points, norm and law: it does not differentiate the critic that it is given")
-        findings += judge_graph(subject, None, undecided)
-        family = "not a gradient penalty of the critic"
-        return Report(name, family, _ordered(findings), tuple(undecided), recognised=False)
-
-    points = locate(probe, subject)
-    law, observed = find_law(subject, undecided)
+    seen = probe(subject)
+    if seen.law is None and seen.observations:
+        subject, seen = repacked(subject, seen)
+    undecided, notes = _said_of_calling(subject, refused, batch_size)
+    with source.named_numbers(my_penalty) as named:
+        call = subject.call(slope=0.7, curve=1.3, lines=True)
+    differences = finite_differences(subject) if call.layout is None and not call.trace.parameters else None
     weight = None
-    if law is None:
-        found = judge_lawless(observed, points, undecided) or _judge_coupling(subject, points)
-        findings += found
-        if not found:
-            undecided.append("its norm and law: the values follow none that is known. Is it the penalty alone?")
+    if differences is not None:
+        family, weight = differences
+        notes.append("it takes no gradient: it compares scores at two places close together")
+        findings += judge_graph(subject, None, undecided, notes) + judge_device(my_penalty, subject, undecided)
+    elif call.layout is None:
+        said = "its points, norm and law: it does not differentiate the critic that it is given"
+        if call.trace.parameters:
+            said = (
+                "its points, norm and law: the gradient that it takes is that with respect to the critic's parameters"
+            )
+            said += ", never that with respect to the samples"
+        undecided.append(said)
+        findings += judge_graph(subject, None, undecided, notes)
+        family = "not a gradient penalty of the critic"
     else:
-        found, weight = judge_law(law, subject, undecided)
-        findings += found
-        if law.kind in ("one-sided", "hinge"):
-            findings.append(finding("one-sided", "norms below the target cost nothing"))
-        if not found:
-            findings += _judge_weight(my_penalty, subject, law, weight, adapt is not None)
-    findings += _judge_place(subject, points, law, bool(seeds), undecided)
-    findings += judge_graph(subject, law, undecided) + judge_device(my_penalty, subject, undecided)
-    known = law is not None and law.norm not in UNUSUAL
-    return Report(name, _family(law, points), _ordered(findings), tuple(undecided), weight, known)
+        more, family, weight = _judge(my_penalty, subject, seen, call, named, bool(seeds), adapt, undecided, notes)
+        findings += more + judge_device(my_penalty, subject, undecided)
+        judge_other_shapes(subject, shape, notes)
+    findings = point_to_lines(findings, call.trace, my_penalty)
+    known = differences is not None or (seen.law is not None and SQUARED not in undecided)
+    known = known and not any(said.startswith("why its gradient") for said in undecided)
+    ordered = tuple(sorted(findings, key=lambda f: not f.fault))
+    return Report(name, family, ordered, tuple(undecided), weight, recognised=known, notes=tuple(notes))
+
+
+def _said_of_calling(subject: Subject, refused: dict, batch_size: int | None) -> tuple[list[str], list[str]]:
+    undecided, notes = [], []
+    if refused:
+        first, why = next(iter(refused.items()))
+        said = f"what it does with samples of shape {first}, where it raised {short(why)}"
+        undecided.append(f"{said}. It was checked on {subject.size} samples of shape {subject.shape}")
+    if subject.every > 1:
+        notes.append(
+            "it answers at some calls only (lazily), and does nothing on the others; those that answer were judged"
+        )
+    if subject.packed:
+        notes.append(f"its critic takes {subject.shape[0]} samples for one (packing), and these together were judged")
+    if subject.answer in ("pair", "triple", "list", "dictionary"):
+        notes.append(f"its critic answers with a {subject.answer}, and was given one that does")
+    if subject.only and batch_size is None:
+        notes.append(f"a batch of {subject.size} samples is written in")
+    return undecided, notes
+
+
+def _judge(
+    function: Callable,
+    subject: Subject,
+    seen: Observed,
+    call: Call,
+    named: dict[str, float],
+    reseeds: bool,
+    adapt: Any,
+    undecided: list[str],
+    notes: list[str],
+) -> tuple[list[Finding], str, float | None]:
+    """All that is judged of a function that differentiates the critic: findings, family and weight."""
+    points, weight = locate(call, subject), None
+    _said_of_probes(seen, undecided)
+    found = judge_lawless(seen, undecided)
+    if not found:
+        found = judge_samples(subject, points, seen.law is None, notes)
+    by = misled(call, points, subject)
+    if by:
+        times = "eps" if by == "real" else "1 - eps"
+        said = f"it is differentiated with respect to the {by} samples, not to the points between: "
+        found.append(finding("wrong-points", f"{said}each norm is multiplied by {times}"))
+    elif seen.law is not None and not found:
+        found, weight = judge_law(seen, subject, named, undecided, notes)
+        right = not found
+        if seen.law.kind in ("one-sided", "hinge"):
+            found.append(finding("one-sided", "norms below the target cost nothing"))
+        if right:
+            found += _judge_weight(function, subject, seen.law, weight, adapt is not None)
+    elif seen.law is None and not found and not seen.infinite:
+        undecided.append("its norm and law: the values follow none that is known. Is it the penalty alone?")
+    if not by:
+        found += _judge_place(subject, points, seen.law, reseeds, undecided)
+    found += judge_conditions(subject, call, points, undecided) + judge_graph(subject, seen, undecided, notes)
+    return found, _family(seen.law, points), weight
+
+
+def _said_of_probes(seen: Observed, undecided: list[str]) -> None:
+    if seen.refused:
+        slopes = ", ".join(f"{slope:g}" for slope in seen.refused)
+        undecided.append(
+            f"what it does with critics of slope {slopes}: it raised {short(next(iter(seen.refused.values())))}"
+        )
+    if seen.infinite:
+        slopes = ", ".join(f"{slope:g}" for slope in dict.fromkeys(seen.infinite))
+        value = next(v for v in seen.values if v != v or abs(v) == float("inf"))
+        undecided.append(f"why its value is not finite: it is {value} for critics of slope {slopes}")
 
 
 def _judge_place(
     subject: Subject, points: Points, law: Law | None, reseeds: bool, undecided: list[str]
 ) -> list[Finding]:
-    if points.place == "interpolates":
+    if points.place in ("interpolates", "mapped interpolates", "mixture"):
         return judge_eps(subject, points, reseeds, undecided)
     if points.place == "elsewhere":
         return [finding("wrong-points", points.text)]
-    if law is None or law.target == 0 or points.place.startswith("around"):
+    if law is None or law.target == 0 or points.place.startswith(("around", "arcs")):
         return []  # at the samples or around them: R1, R2, DRAGAN
-    if points.place == "real and fake":
+    if points.place in ("real and fake", "mapped both"):
         return [finding("wrong-points", "the critic is differentiated at the samples themselves, never between them")]
-    eps = 1 if points.place == "real" else 0
-    said = f"every point is a {points.place} sample (eps = {eps}), but the law pulls towards the norm {law.target:.3g}"
+    place = points.place.split()[-1]
+    eps = 1 if place == "real" else 0
+    said = f"every point is a {place} sample (eps = {eps}), but the law pulls towards the norm {law.target:.3g}"
     return [finding("eps-constant", said)]
-
-
-def _ordered(findings: list[Finding]) -> tuple[Finding, ...]:
-    return tuple(sorted(findings, key=lambda f: not f.fault))

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import random
-import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-# Shapes of a sample: images first, since a wrong norm shows on them; the last two for code with its sizes written in.
-SHAPES = ((3, 8, 8), (5,), (7, 4), (1, 28, 28), (3, 32, 32))
+from .layout import Layout, lay_out
+from .trace import Trace, Tracer
+
+# Shapes of a sample: images first, since a wrong norm shows on them; then for code with its sizes written in.
+SHAPES = ((3, 8, 8), (5,), (7, 4), (1, 28, 28), (3, 32, 32), (2, 4, 5, 7))
 # No size of a batch is a size of a sample, so that nothing broadcasts by accident; 64 for code that has it written in.
 BATCHES = (6, 64)
+# How the critic answers: (N, 1), (N,), a pair or triple of scores, a list of one, a dictionary or an object.
+ANSWERS = ("column", "flat", "pair", "triple", "list", "dictionary")
 
 
 class CannotCall(ValueError):
@@ -29,7 +33,22 @@ class Log:
     """The points at which a critic was called, one entry a call, and which calls were differentiated."""
 
     points: list[Tensor] = field(default_factory=list)
+    doors: list[Tensor] = field(default_factory=list)  # the same with their graphs
+    extras: list[tuple] = field(default_factory=list)  # what else the critic was given
     differentiated: set[int] = field(default_factory=set)
+
+    def calls_behind(self, outputs: tuple[Tensor, ...]) -> list[int]:
+        """The calls of the critic that some outputs were computed from."""
+        waiting, seen, found = [o.grad_fn for o in outputs], set(), set()
+        while waiting:
+            node = waiting.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            if getattr(node, "log", None) is self:
+                found.add(node.call)
+            waiting += [earlier for earlier, _ in node.next_functions]
+        return sorted(found)
 
 
 class _Mark(torch.autograd.Function):
@@ -59,17 +78,33 @@ class _Mark(torch.autograd.Function):
         return _Mark.apply(x.movedim(in_dims[0], 0), log), 0
 
 
-class Critic(nn.Module):
-    """``slope * <u, x> + curve * |x|^2 / (2 sqrt(D))`` with ``|u| = 1``: its gradient is known at every point."""
+class _Answer(dict):
+    """A critic's answer that gives its scores under every key and attribute."""
 
-    def __init__(self, shape: tuple[int, ...], slope: float, curve: float, *, column: bool, dtype: torch.dtype):
+    def __missing__(self, key):
+        return self["scores"]
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self["scores"]
+
+
+class Critic(nn.Module):
+    """``slope * <u, x> + curve * |x|^2 / (2 sqrt(D))`` with ``|u| = 1``: its gradient is known at every point.
+
+    It takes samples with any leading dimensions, flattened samples, and a single one; ``packed`` critics take the
+    rows of several samples for one.
+    """
+
+    def __init__(self, shape: tuple[int, ...], slope: float, curve: float, *, answer: str, dtype, packed=False):
         super().__init__()
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         direction = torch.randn(size, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
         self.slope = nn.Parameter(torch.tensor(slope, dtype=dtype))
         self.curve = nn.Parameter(torch.tensor(curve, dtype=dtype))
         self.register_buffer("direction", (direction / direction.norm()).to(dtype))
-        self.shape, self.column, self.log = shape, column, Log()
+        self.shape, self.answer, self.packed, self.log = shape, answer, packed, Log()
 
     def score(self, x: Tensor) -> Tensor:
         """The formula, ``(N, ...) -> (N,)``, without the record."""
@@ -78,14 +113,31 @@ class Critic(nn.Module):
         tilt = nn.functional.linear(x, (self.slope * self.direction)[None])[:, 0]
         return tilt + self.curve * x.square().sum(1) / (2 * x.shape[1] ** 0.5)
 
-    def forward(self, x: Tensor, *conditions: Any, **more: Any) -> Tensor:
-        single = x.shape == self.shape
-        if tuple(x.shape[1:]) != self.shape and not single:
-            raise ValueError(f"the critic was called with shape {tuple(x.shape)}, its samples are {self.shape}")
-        x = _Mark.apply(x, self.log)
-        score = self.score(x[None] if single else x)
-        score = score[:, None] if self.column else score
-        return score[0] if single else score
+    def _leading(self, x: Tensor) -> tuple[int, ...]:
+        """The dimensions in front of a sample's."""
+        own = len(self.shape)
+        if x.ndim >= own and tuple(x.shape[x.ndim - own :]) == self.shape:
+            return tuple(x.shape[: x.ndim - own])
+        if x.ndim == 2 and x.shape[1] == math.prod(self.shape):
+            return (len(x),)
+        if self.packed and tuple(x.shape[1:]) == self.shape[1:] and len(x) % self.shape[0] == 0:
+            return (len(x) // self.shape[0],)
+        raise ValueError(f"the critic was called with shape {tuple(x.shape)}, its samples are {self.shape}")
+
+    def forward(self, x: Tensor, *conditions: Any, **more: Any) -> Any:
+        leading = self._leading(x)
+        self.log.extras.append((*conditions, *more.values()))
+        count = len(self.log.points)
+        marked = _Mark.apply(x, self.log)
+        # Under vmap one call makes no entry of its own here; what is wrapped has no graph to be followed either.
+        self.log.doors += [x] * (len(self.log.points) - count)
+        scores = self.score(marked.reshape(-1, *self.shape)).reshape(leading)
+        if self.answer == "flat":
+            return scores
+        scores = scores[..., None]
+        if self.answer in ("pair", "triple"):
+            return (scores,) * (2 if self.answer == "pair" else 3)
+        return {"list": [scores], "dictionary": _Answer(scores=scores)}.get(self.answer, scores)
 
     def gradient(self, x: Tensor) -> Tensor:
         """Its gradient at points ``x``, differentiable in the parameters."""
@@ -98,8 +150,7 @@ def own_random(seed: int):
     """Seed the global generators of PyTorch, NumPy and Python, and leave them afterwards as they were found."""
     python, numpy = random.getstate(), np.random.get_state()
     try:
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), torch.enable_grad():
-            warnings.simplefilter("ignore")
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
             random.seed(seed)
             np.random.seed(seed)
             torch.default_generator.manual_seed(seed)  # the CPU's alone: torch.manual_seed would reach the GPU's too
@@ -122,14 +173,21 @@ class Call:
     """One call of the function and what came of it."""
 
     critic: Critic
-    real: Tensor
+    real: Tensor  # (N, ...) float64
     fake: Tensor
     result: Tensor | None  # with its graph, reduced to a scalar by the mean
+    rest: Any  # what it returned besides
     value: float
     shape: tuple[int, ...]  # of what was returned
-    points: Tensor | None  # (M, ...) float64: where the critic was differentiated
+    layout: Layout | None  # where it differentiated and what it got; None where it differentiated nothing
     after: dict[str, bytes]  # states of the global generators
     own_backward: bool  # the function ran backward() into the parameters itself
+    trace: Trace
+    seed: int
+
+    @property
+    def points(self) -> Tensor | None:
+        return None if self.layout is None else self.layout.points
 
 
 def batch(shape: tuple[int, ...], n: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -138,9 +196,7 @@ def batch(shape: tuple[int, ...], n: int, dtype: torch.dtype) -> tuple[Tensor, T
     return real.to(dtype), (1.5 * fake - 0.5).to(dtype)
 
 
-def _number(result: Any) -> tuple[Tensor | None, float, tuple[int, ...]]:
-    if isinstance(result, (tuple, list)) and result:  # (penalty, norms) and the like
-        result = result[0]
+def number(result: Any) -> tuple[Tensor | None, float, tuple[int, ...]]:
     if isinstance(result, (int, float, np.number, np.ndarray)):
         array = np.asarray(result, dtype=float)
         return None, float(array.mean()), array.shape
@@ -157,66 +213,74 @@ class Subject:
     function: Callable[[Critic, Tensor, Tensor], Any]
     shape: tuple[int, ...]
     dtype: torch.dtype = torch.float64
-    column: bool = True
+    answer: str = "column"
     size: int = BATCHES[0]
     carried: bool = False  # fake samples come with a generator's graph: code that leans on it has no points without
+    packed: bool = False  # shape is that of a pack: its first dimension counts rows
+    every: int = 1  # it answers at every so many calls, and differentiates nothing on the others
+    only: bool = False  # the reader said how many samples a batch has
+
+    def critic(self, slope: float, curve: float, dtype: torch.dtype) -> Critic:
+        return Critic(self.shape, slope, curve, answer=self.answer, dtype=dtype, packed=self.packed)
+
+    def given(self, samples: Tensor) -> Tensor:
+        """Samples as the function is handed them: the rows of packs one after another."""
+        return samples.flatten(0, 1) if self.packed else samples
 
     def call(
-        self, *, slope=1.0, curve=0.0, n=None, seed=0, dtype=None, shift=(0.0, 0.0), fake_from=None, same=False
+        self,
+        *,
+        slope=1.0,
+        curve=0.0,
+        n=None,
+        seed=0,
+        dtype=None,
+        shift=(0.0, 0.0),
+        fake_from: Callable[[Tensor], Tensor] | None = None,
+        same=False,
+        change: Callable[[Tensor, Tensor], None] | None = None,
+        lines=False,
     ) -> Call:
-        """Call the function once; ``fake_from`` is a number that the fake samples are multiplied by, as if generated.
+        """Call the function once; with ``every``, until it answers.
 
-        ``shift`` is added to the real and to the fake samples; ``same`` makes the fake samples the real ones.
+        ``shift`` is added to the real and to the fake samples; ``same`` makes the fake samples the real ones;
+        ``change(real, fake)`` alters them in place. ``fake_from`` gives the fake samples a graph, as a generator does.
         """
+        for _ in range(self.every):
+            call = self._call(slope, curve, n, seed, dtype, shift, fake_from, same, change, lines)
+            if call.layout is not None or self.every == 1:
+                break
+        return call
+
+    def _call(self, slope, curve, n, seed, dtype, shift, fake_from, same, change, lines) -> Call:
         dtype, n = dtype or self.dtype, n or self.size
-        critic = Critic(self.shape, slope, curve, column=self.column, dtype=dtype)
+        critic = self.critic(slope, curve, dtype)
         real, fake = batch(self.shape, n, dtype)
         real, fake = real + shift[0], fake + shift[1]
         fake = real.clone() if same else fake
+        if change is not None:
+            change(real, fake)
         if self.carried and fake_from is None:
-            fake_from = torch.ones((), dtype=dtype, requires_grad=True)
-        given = fake if fake_from is None else fake * fake_from
+            theta = torch.ones((), dtype=dtype, requires_grad=True)
+            fake_from = lambda samples: samples * theta  # noqa: E731
+        # Copies, for a function may write into what it is given.
+        given = [self.given(x.clone()) for x in (real, fake)]
+        given[1] = given[1] if fake_from is None else fake_from(given[1])
+        tracer = Tracer(critic, lines=lines)
         with own_random(seed):
-            result, value, shape = _number(self.function(critic, real, given))
+            with tracer:
+                result = self.function(critic, *given)
             after = random_states()
-        log = critic.log
-        kept = [log.points[i].reshape(-1, *self.shape) for i in sorted(log.differentiated)]
-        points = torch.cat(kept) if kept else None
+        rest = None
+        if isinstance(result, (tuple, list)) and result:  # (penalty, norms) and the like
+            result, rest = result[0], result[1:]
+        if result is None and tracer.trace.backward is not None:  # it trains the critic itself and returns nothing
+            result = tracer.trace.backward
+        if result is None and self.every > 1:
+            result = 0.0
+        result, value, shape = number(result)
+        layout = lay_out(critic, tracer.trace)
         own = any(p.grad is not None for p in critic.parameters())
-        return Call(critic, real.double(), fake.double(), result, value, shape, points, after, own)
-
-
-def find_subject(
-    function: Callable, shape: tuple[int, ...] | None, size: int | None
-) -> tuple[Subject, dict[tuple[int, ...], str]]:
-    """The first kind of batch that the function takes, and what it raised on those before.
-
-    Raises:
-        CannotCall: it takes none of them.
-    """
-    sizes, shapes = (size,) if size else BATCHES, (tuple(shape),) if shape else SHAPES
-    dtypes = (torch.float64, torch.float32, torch.float16)
-    told: list[str] = []  # what it said of samples without a graph, which is what a reader would give it first
-    for carried in (False, True):
-        refused: dict[tuple[int, ...], str] = {}
-        for n, tried, dtype, column in product(sizes, shapes, dtypes, (True, False)):
-            subject = Subject(function, tried, dtype, column, n, carried)
-            try:
-                subject.call(curve=1.0)
-                refused.pop(tried, None)  # it was the kind of output or number that it refused, not the shape
-                return subject, refused
-            except Exception as error:  # anything may come out of foreign code
-                refused.setdefault(tried, f"{type(error).__name__}: {error}".splitlines()[0])
-        told = told or list(dict.fromkeys(refused.values()))
-    hint = ""
-    if any("cuda" in text.lower() for text in told):
-        hint = "It asks for a GPU by itself; x.to(real.device) works everywhere. "
-    elif "'Critic' object" in told[0]:
-        hint = "It wants scores where it was given a critic: adapt= can compute them and hand them over. "
-    raise CannotCall(
-        f"the function could not be called with a critic and two batches of {' or '.join(map(str, sizes))} samples, "
-        f"in the shapes {' or '.join('(N, ' + ', '.join(map(str, s)) + ')' for s in shapes)}. "
-        f"It raised {' and, last, '.join(dict.fromkeys((told[0], told[-1])))}. {hint}"
-        "Pass shape= for samples of another shape, batch_size= for another number of them, or adapt= a function "
-        "(critic, real, fake) -> penalty"
-    )
+        return Call(
+            critic, real.double(), fake.double(), result, rest, value, shape, layout, after, own, tracer.trace, seed
+        )

@@ -12,6 +12,16 @@ from dataclasses import dataclass
 _MUSEUM = "https://gradient-penalty-book.github.io/gradient-penalty-book/notebooks/16_bug_museum.html"
 
 
+# Findings that the museum has no room for.
+WITHOUT_ROOM = ("weight-inside", "condition-overwritten")
+
+
+def short(text: str, length: int = 150) -> str:
+    """A message on one line, cut at the end of a word where it is too long."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else f"{text[:length].rpartition(' ')[0] or text[:length]} ..."
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that a check found.
@@ -21,6 +31,7 @@ class Finding:
         observed, expected: sentences, with the numbers that were measured.
         mend: the few lines that put it right.
         fault: True for a fault, False for what is only good to know.
+        where: the line of the reader's source that it is about, where it was found: ``line 10: `norm(2, dim=1)```.
     """
 
     name: str
@@ -28,11 +39,17 @@ class Finding:
     expected: str
     mend: str
     fault: bool = True
+    where: str = ""
 
     @property
     def room(self) -> str:
-        """Link to the room of the bug museum that shows it."""
-        return f"{_MUSEUM}#room-{self.name}"
+        """Link to the room of the bug museum that shows it; to the museum where there is none."""
+        return _MUSEUM if self.name == "condition-overwritten" else f"{_MUSEUM}#room-{self.name}"
+
+    @property
+    def remedy(self) -> str:
+        """What the lines of ``mend`` are: a fix, or for a note how to use the function."""
+        return "Fix" if self.fault else "Use"
 
 
 @dataclass(frozen=True)
@@ -74,7 +91,9 @@ class Report:
         findings: faults first.
         undecided: sentences on what could not be told.
         weight: the number that the law was found to be multiplied by, or None.
-        recognised: False where no law that is known gives what the function did: then nothing vouches for it.
+        recognised: False where no law that is known gives what the function did, so that it could not be judged.
+        sound: False where it was recognised as a law that is known to differ from the right one.
+        notes: sentences on what is good to know and no fault.
     """
 
     subject: str
@@ -83,11 +102,13 @@ class Report:
     undecided: tuple[str, ...] = ()
     weight: float | None = None
     recognised: bool = True
+    sound: bool = True
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """True where the function was recognised and has no fault; single things that could not be decided are left."""
-        return self.recognised and not any(finding.fault for finding in self.findings)
+        """True where the function was recognised as sound and has no fault; what could not be decided is left."""
+        return self.recognised and self.sound and not any(finding.fault for finding in self.findings)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -104,15 +125,20 @@ class Report:
         if count:
             return f"{count} fault{'s' if count > 1 else ''}"
         if not self.recognised:
-            return "not recognised, so nothing vouches for it"
+            return "not recognised, so it could not be judged"
+        if not self.sound:
+            return "no fault with a name, but not what it should be"
         return "no fault found, but not everything could be decided" if self.undecided else "no fault found"
 
     def __str__(self) -> str:
-        lines = [f"{self.subject}: {self._verdict()}.", _fill(f"Recognised as: {self.family}.", "")]
+        lines = [_fill(f"{self.subject}: {self._verdict()}.", ""), _fill(f"Recognised as: {self.family}.", "")]
         for finding in self.findings:
             lines += ["", f"{'FAULT' if finding.fault else 'Note'}: {finding.name}"]
+            lines += [_fill(_capital(finding.where), "  ")] if finding.where else []
             lines += [_fill(f"Observed: {finding.observed}", "  "), _fill(f"Expected: {finding.expected}", "  ")]
-            lines += ["  Mend:", textwrap.indent(finding.mend, "      "), f"  See {finding.room}"]
+            lines += [f"  {finding.remedy}:", textwrap.indent(finding.mend, "      "), f"  See {finding.room}"]
+        for sentence in self.notes:
+            lines += ["", _fill(f"Note: {sentence}", "")]
         for sentence in self.undecided:
             lines += ["", _fill(f"Cannot decide: {sentence}", "")]
         return "\n".join(lines)
@@ -121,15 +147,30 @@ class Report:
 
     def _repr_html_(self) -> str:
         escape = html.escape
-        rows = "".join(
-            f'<tr><td><a href="{escape(f.room)}">{escape(f.name)}</a><br>{"fault" if f.fault else "good to know"}</td>'
-            f"<td>{escape(f.observed)}</td><td>{escape(f.expected)}</td><td><pre>{escape(f.mend)}</pre></td></tr>"
-            for f in self.findings
-        )
-        head = "<tr><th>Finding</th><th>Observed</th><th>Expected</th><th>Mend</th></tr>"
+
+        def row(f: Finding) -> str:
+            name = f'<a href="{escape(f.room)}">{escape(f.name)}</a><br>{"fault" if f.fault else "note"}'
+            where = f"<br>{_code(f.where)}" if f.where else ""
+            code = f'{f.remedy}:<pre style="white-space: pre-wrap">{escape(f.mend)}</pre>'
+            cells = (name + where, escape(f.observed), escape(f.expected), code)
+            return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+        rows = "".join(map(row, self.findings))
+        head = "<tr><th>Finding</th><th>Observed</th><th>Expected</th><th>What to do</th></tr>"
         table = f"<table>{head}{rows}</table>" if rows else ""
-        notes = "".join(f"<p>Cannot decide: {escape(sentence)}</p>" for sentence in self.undecided)
+        notes = "".join(f"<p>Note: {escape(sentence)}</p>" for sentence in self.notes)
+        notes += "".join(f"<p>Cannot decide: {escape(sentence)}</p>" for sentence in self.undecided)
         return (
             f"<p><strong>{escape(self.subject)}</strong>: {escape(self._verdict())}. "
             f"Recognised as: {escape(self.family)}.</p>{table}{notes}"
         )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _code(where: str) -> str:
+    """``line 10: `code``` as HTML."""
+    number, _, code = where.partition(": `")
+    return f"{html.escape(number)}: <code>{html.escape(code[:-1])}</code>"

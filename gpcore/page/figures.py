@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import html
 import io
@@ -10,6 +11,7 @@ import sys
 
 import matplotlib
 from matplotlib.figure import Figure
+from PIL import Image
 
 __all__ = ["figure", "show", "to_svg"]
 
@@ -58,6 +60,7 @@ MAX_BYTES = 400_000
 SMOOTH = "smooth"  # the gid of images that are to be drawn without visible pixels
 WIDTHS = {1: 5.0, 2: 6.4, 3: 7.0, 4: 7.0}  # inches; 7 inches fill the book's column of 720 px
 PIXELS_PER_POINT = 720 / (7.0 * 72)
+STILL_DPI, STILL_COLORS = 72, 24
 
 
 def figure(columns: int = 1, rows: int = 1, *, aspect: float = 0.72, **subplots):
@@ -140,13 +143,14 @@ def _embeddable(svg: str, alt: str, scope: str) -> str:
     svg = re.sub(r"\s*<metadata>.*?</metadata>|\s*<!--.*?-->", "", svg, flags=re.DOTALL)
     # This rule would reach every icon of the page; as a style of the root it is inherited by the figure alone.
     svg = re.sub(r"\s*<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"\s*\n\s*", "\n", svg.replace("xlink:href", "href"))
+    # A notebook's file spends a dozen bytes on every line break.
+    svg = re.sub(r">\s+<", "><", svg.replace("xlink:href", "href"))
     # Without this style a browser smooths the image where it is drawn larger than it is.
     svg = re.sub(rf'(<image[^>]*? id="{SMOOTH}"[^>]*?) style="image-rendering:[^"]*"', r"\1", svg)
-    svg = re.sub(r'(?<=[ \n])(d|x|y)="[^"]*"', _compact, svg)
+    svg = re.sub(r'(?<=\s)(d|x|y)="[^"]*"', _compact, svg)
     for color, variable in VARIABLES.items():
         svg = svg.replace(color, f"var({variable}, {color})")
-    svg = svg.replace(INK, "currentColor")
+    svg = _merge_marks(svg.replace(INK, "currentColor"))
     svg = _prefix_ids(svg, "gp" + hashlib.sha256("\n".join((scope, alt, svg)).encode()).hexdigest()[:8] + "-")
     view_box = re.search(r'viewBox="([^"]+)"', svg)[1]
     pixels = round(float(view_box.split()[2]) * PIXELS_PER_POINT)
@@ -158,16 +162,67 @@ def _embeddable(svg: str, alt: str, scope: str) -> str:
 
 
 def _compact(attribute: re.Match) -> str:
-    """Round coordinates to a hundredth of a point (matplotlib writes a millionth), drop the spaces around letters."""
-    rounded = re.sub(r"-?\d+\.\d{3,}", lambda m: f"{round(float(m[0]), 2):g}", attribute[0])
+    """Round coordinates (matplotlib writes a millionth of a point), drop the spaces around letters.
+
+    To a tenth of a point, but to a hundredth below 10: that is the outline of a marker, which is small.
+    """
+    rounded = re.sub(r"(?<!\d)-?\d\.\d{3,}", lambda m: f"{round(float(m[0]), 2):g}", attribute[0])
+    rounded = re.sub(r"-?\d\d+\.\d{2,}", lambda m: f"{round(float(m[0]), 1):g}", rounded)
     return re.sub(r"\s*([A-Za-z])\s+|\s+(?=\")", r"\1", rounded)
 
 
+def _merge_marks(svg: str) -> str:
+    """Give marks that stand side by side one group with their common style; a point cloud then weighs half."""
+    svg = re.sub(r'(<g clip-path="[^"]*">)<use [^>]*/></g>(?:\1<use [^>]*/></g>)+', _one_clip, svg)
+    return re.sub(r'<use [^>]*( style="[^"]*")/>(?:<use [^>]*\1/>)+', _one_style, svg)
+
+
+def _one_clip(groups: re.Match) -> str:
+    return groups[1] + "".join(re.findall(r"<use [^>]*/>", groups[0])) + "</g>"
+
+
+def _one_style(marks: re.Match) -> str:
+    return f"<g{marks[1]}>{marks[0].replace(marks[1], '')}</g>"
+
+
 def _prefix_ids(svg: str, prefix: str) -> str:
-    """Prefix the ids that are referred to and drop the others."""
-    used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
-    svg = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}{m[1]}"' if m[1] in used else "", svg)
-    return re.sub(r'(href="|url\()#', rf"\g<1>#{prefix}", svg)
+    """Drop the ids that are not referred to; number the others, behind the prefix."""
+    used = dict.fromkeys(re.findall(r'(?:href="|url\()#([^")]+)', svg))
+    short = {name: f"{prefix}{number}" for number, name in enumerate(used)}
+    svg = re.sub(r' id="([^"]*)"', lambda m: f' id="{short[m[1]]}"' if m[1] in used else "", svg)
+    return re.sub(r'(href="|url\()#([^")]+)', lambda m: f"{m[1]}#{short[m[2]]}", svg)
+
+
+def to_still(fig: Figure, alt: str) -> str:
+    """Return a figure as one ``<img>`` that is hidden: black on white, of few colours, to stand behind its SVG.
+
+    A notebook that is opened and not run is not trusted. JupyterLab and other viewers then drop the ``<svg>`` of an
+    output, and with it the attribute ``hidden``: the image takes the place of the figure. Its ``alt`` is not read out
+    while it is hidden.
+
+    Args:
+        fig: a matplotlib figure, best made by :func:`figure`.
+        alt: what the figure shows, for those who cannot see it.
+
+    Raises:
+        ValueError: for an alt text under 20 characters.
+
+    Example:
+        >>> import gpcore as gp
+        >>> fig, ax = gp.figure()
+        >>> gp.figures.to_still(fig, "An empty pair of axes")[:41]
+        '<img hidden="" alt="An empty pair of axes'
+    """
+    alt, drawn, packed = check_alt(alt), io.BytesIO(), io.BytesIO()
+    if fig.get_layout_engine() is None:
+        fig.set_layout_engine("constrained")
+    fig.savefig(drawn, format="png", dpi=STILL_DPI, facecolor="white")
+    Image.open(drawn).convert("RGB").quantize(STILL_COLORS, dither=Image.Dither.NONE).save(packed, "png", optimize=True)
+    width = round(72 * fig.get_figwidth() * PIXELS_PER_POINT)
+    return (
+        f'<img hidden="" alt="{html.escape(alt)}" width="{width}" style="max-width:100%" '
+        f'src="data:image/png;base64,{base64.b64encode(packed.getvalue()).decode()}"/>'
+    )
 
 
 def figure_html(content: str, caption: str = "", kind: str = "gp-figure") -> str:
@@ -204,7 +259,7 @@ def _said(fig: Figure) -> str:
 
 
 def show(fig: Figure, alt: str, caption: str = "") -> None:
-    """Display a figure in a notebook as inline SVG, and close it.
+    """Display a figure in a notebook as inline SVG, with a still image for viewers that drop it, and close it.
 
     The alternative text is ``alt`` and what the plotting calls say of what they drew: where each curve starts, ends and
     how far its runs are apart. A figure with bands says in its caption what line and band are.
@@ -230,4 +285,5 @@ def show(fig: Figure, alt: str, caption: str = "") -> None:
     seeds = fig.__dict__.get("gp_seeds", 1)
     bands = f"Line: median; band: range over {seeds} seeds." if seeds > 1 else ""
     caption = " ".join(filter(None, [caption.strip(), bands]))
-    display(Output(f"Figure: {alt}", figure_html(to_svg(fig, f"{alt} {_said(fig)}".strip()), caption)))
+    whole = f"{alt} {_said(fig)}".strip()
+    display(Output(f"Figure: {alt}", figure_html(to_svg(fig, whole) + to_still(fig, whole), caption)))

@@ -7,7 +7,6 @@ its colour (see ``gpcore.figures``), so that colour is never the only carrier.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -58,10 +57,9 @@ def band(ax: Axes, x, runs, color: str, label: str, log: bool = False) -> None:
     if runs.ndim != 2 or runs.shape[1] != len(x):
         raise ValueError(f"runs must have shape (S, {len(x)}), one column for each x, got {runs.shape}")
     buckets = np.array_split(np.arange(len(x)), min(len(x), MAX_POINTS))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column may hold no finite run at all
-        center, middle = [x[b].mean() for b in buckets], [np.nanmedian(runs[:, b]) for b in buckets]
-        low, high = [np.nanmin(runs[:, b]) for b in buckets], [np.nanmax(runs[:, b]) for b in buckets]
+    center, blocks = [x[b].mean() for b in buckets], [runs[:, b][~np.isnan(runs[:, b])] for b in buckets]
+    # Where every run has diverged there is nothing to summarise.
+    low, middle, high = ([f(v) if v.size else np.nan for v in blocks] for f in (np.min, np.median, np.max))
     ax.fill_between(center, low, high, color=color, alpha=0.22, linewidth=0)
     # A marker on every eighth of the line tells curves apart where dashes do not.
     every = max(1, len(center) // 8)

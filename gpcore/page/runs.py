@@ -43,7 +43,7 @@ def _tree(node) -> str:
 
 
 def source_hash(folder: Path | None = None, modules: set[Path] | None = None) -> str:
-    """Return a digest of Python files of ``gpcore`` as syntax trees without docstrings, and of the claims.
+    """Return a digest of Python files of ``gpcore`` as syntax trees without docstrings, of the claims and of texts.
 
     Args:
         folder: where the files are; None is the folder of ``gpcore`` itself.
@@ -59,8 +59,9 @@ def source_hash(folder: Path | None = None, modules: set[Path] | None = None) ->
         for path in sorted(folder.rglob("*.py"))
         if modules is None or path in modules
     ]
-    # The claims' wording is part of what the verdicts' boxes show.
-    parts += [path.read_text(encoding="utf-8") for path in sorted(folder.rglob("claims.yml"))]
+    # The claims' wording is part of what the verdicts' boxes show; texts are trained on.
+    others = sorted([*folder.rglob("claims.yml"), *folder.rglob("*.txt")])
+    parts += [path.read_text(encoding="utf-8") for path in others]
     return _digest("\n".join(parts))
 
 

@@ -1,4 +1,4 @@
-"""Interactive figures: a knob that redraws in a kernel, a player of drawn frames elsewhere, and the living page."""
+"""Interactive figures that need no kernel: a player of drawn frames with one knob, and the living page."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from urllib.parse import urlencode
 from matplotlib.figure import Figure
 
 from .. import _checks
-from .figures import MAX_BYTES, Output, check_alt, figure_html, to_svg
+from .figures import MAX_BYTES, Output, check_alt, figure_html, to_still, to_svg
 
-# Where scripts do not run, the knob stays hidden and the sentence stays; hence "hidden" is lifted by the script.
+# A notebook that is not trusted loses its scripts but keeps an <input>, so it is the script that makes the knob.
 PLAYER = """<div id="{uid}">
 <div>{frames}</div>
-<p data-knob hidden><label for="{uid}-knob">{name}</label>
-<input type="range" id="{uid}-knob" min="0" max="{last}" step="1" value="{start}" aria-valuetext="{shown}" \
-style="width:min(20em,60%);vertical-align:middle">
-<output for="{uid}-knob" aria-live="off">{shown}</output></p>
+<p data-knob hidden=""></p>
 <p data-still>Shown: {name} = {shown}. Where JavaScript runs, a slider shows {others} too.</p>
 <script>(function () {{
-  var root = document.getElementById("{uid}");
+  var root = document.getElementById("{uid}"), place = root.querySelector("[data-knob]");
+  place.innerHTML = {knob};
   var frames = root.querySelectorAll("[data-frame]"), knob = root.querySelector("input");
   function turn() {{
     var label = frames[knob.value].getAttribute("data-frame");
@@ -31,12 +29,17 @@ style="width:min(20em,60%);vertical-align:middle">
     knob.setAttribute("aria-valuetext", label);
     root.querySelector("output").textContent = label;
   }}
-  root.querySelector("[data-knob]").hidden = false;
+  place.hidden = false;
   root.querySelector("[data-still]").hidden = true;
   knob.addEventListener("input", turn);
   turn();
 }})();</script>
 </div>"""
+# JupyterLab would take the arrow keys for commands of its own; it looks at this attribute of what has the focus.
+KNOB = """<label for="{uid}-knob">{name}</label>
+<input type="range" id="{uid}-knob" min="0" max="{last}" step="1" value="{start}" aria-valuetext="{shown}" \
+style="width:min(20em,60%);vertical-align:middle" data-lm-suppress-shortcuts="true">
+<output for="{uid}-knob" aria-live="off">{shown}</output>"""
 
 
 def explore(
@@ -47,22 +50,20 @@ def explore(
     start: object,
     alt: str | Callable[[object], str],
     caption: str = "",
-    live: Sequence | None = None,
     label: Callable[[object], str] = str,
 ) -> None:
     """Display one figure with one knob.
 
-    The output carries an ipywidgets slider that calls ``draw`` anew, for a notebook with a kernel, and a plain-HTML
-    player of figures drawn beforehand, for a page without one. Without ipywidgets there is the player alone.
+    The output is a plain-HTML player of figures that are drawn now: its slider needs no kernel, so it turns in a
+    notebook that was saved and opened again, and in a page. Where scripts do not run the figure at ``start`` stands.
 
     Args:
         draw: returns the figure for one value of the knob.
         name: what the knob turns, in words.
-        values: positions of the player, at least two, in order; every one is drawn now.
+        values: positions of the knob, at least two, in order; every one is drawn.
         start: the value shown first, one of ``values``.
         alt: what the figure shows, or a function of the value that says it; 20 characters or more.
         caption: plain text put under the figure.
-        live: positions of the slider, ``values`` among them; by default the same.
         label: turns a value into words.
 
     Raises:
@@ -77,38 +78,32 @@ def explore(
         >>> gp.widgets.explore(line, "slope", [1, 2], start=1, alt="A straight line through the origin.")
         Interactive figure: A straight line through the origin. slope: 1.
     """
-    values, live = list(values), list(values if live is None else live)
+    values = list(values)
     if len(values) < 2:
         raise ValueError(f"values must hold at least two positions, got {values!r}")
-    if start not in values or start not in live:
+    if start not in values:
         raise ValueError(f"start must be one of the values, got {start!r}, expected one of {values!r}")
-    if len({label(value) for value in live}) < len(live):
-        raise ValueError(f"label must give every value its own name, got {[label(value) for value in live]!r}")
+    if len({label(value) for value in values}) < len(values):
+        raise ValueError(f"label must give every value its own name, got {[label(value) for value in values]!r}")
 
     def describe(value) -> str:
         # The value belongs to the text: it tells the frames apart, for the ear as for the ids inside the SVG.
         return f"{check_alt(alt(value) if callable(alt) else alt).rstrip('.')}. {name}: {label(value)}."
 
-    def redraw(value) -> str:
-        # Two players may have a frame in common, and a clip path inside a hidden frame clips nothing elsewhere.
-        return to_svg(draw(value), describe(value), scope=f"{name} {caption} {[label(v) for v in values]}")
-
-    frames = {value: redraw(value) for value in values}
-    player = figure_html(_player(frames, name, start, label), caption, "gp-figure gp-player")
+    # Two players may have a frame in common, and a clip path inside a hidden frame clips nothing elsewhere.
+    scope = f"{name} {caption} {[label(value) for value in values]}"
+    drawn = {value: draw(value) for value in values}
+    frames = {value: to_svg(fig, describe(value), scope) for value, fig in drawn.items()}
+    content = to_still(drawn[start], describe(start)) + _player(frames, name, start, label)
+    player = figure_html(content, caption, "gp-figure gp-player")
     if len(player.encode()) > MAX_BYTES:
         raise ValueError(
             f"the frames must stay under {MAX_BYTES // 1000} kB together, got {len(player.encode()) // 1000} kB for "
             f"{len(values)} frames; draw fewer or simpler ones"
         )
-    try:
-        view = _slider(frames, redraw, name, live, start, caption, label)
-        model = {"version_major": 2, "version_minor": 0, "model_id": view.model_id}
-        more = {"application/vnd.jupyter.widget-view+json": model}
-    except ImportError:
-        more = {}
     from IPython.display import display
 
-    display(Output(f"Interactive figure: {describe(start)}", player, more))
+    display(Output(f"Interactive figure: {describe(start)}", player))
 
 
 def _player(frames: dict[object, str], name: str, start: object, label: Callable[[object], str]) -> str:
@@ -118,39 +113,15 @@ def _player(frames: dict[object, str], name: str, start: object, label: Callable
         for value, svg in frames.items()
     ]
     content = "\n".join(shown)
-    return PLAYER.format(
-        uid="gp" + hashlib.sha256((name + content).encode()).hexdigest()[:10],
-        frames=content,
-        name=html.escape(name),
-        last=len(frames) - 1,
-        start=list(frames).index(start),
-        shown=html.escape(label(start)),
-        others=html.escape(", ".join(label(value) for value in frames if value != start)),
-    )
-
-
-def _slider(frames: dict, redraw: Callable, name: str, live: list, start, caption: str, label: Callable):
-    """A slider over ``live`` above the figure; a value that was drawn before is not drawn again."""
-    import ipywidgets
-
-    picture = ipywidgets.HTML(figure_html(frames[start], caption))
-    slider = ipywidgets.SelectionSlider(
-        options=[(label(value), value) for value in live],
-        value=start,
-        description=name,
-        continuous_update=False,
-        style={"description_width": "initial"},
-        layout={"width": "95%", "max_width": "34em"},
-    )
-    drawn = dict(frames)
-
-    def turn(change):
-        if change["new"] not in drawn:
-            drawn[change["new"]] = redraw(change["new"])
-        picture.value = figure_html(drawn[change["new"]], caption)
-
-    slider.observe(turn, names="value")
-    return ipywidgets.VBox([slider, picture])
+    words = {
+        "uid": "gp" + hashlib.sha256((name + content).encode()).hexdigest()[:10],
+        "name": html.escape(name),
+        "shown": html.escape(label(start)),
+    }
+    knob = KNOB.format(last=len(frames) - 1, start=list(frames).index(start), **words)
+    others = html.escape(", ".join(label(value) for value in frames if value != start))
+    # Inside a script "</" may not stand.
+    return PLAYER.format(frames=content, knob=json.dumps(knob).replace("</", "<\\/"), others=others, **words)
 
 
 _RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)

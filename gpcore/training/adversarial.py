@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from .. import penalties
-from ..data import sampler
-from ..lipschitz import GradientNormalized, clip_weights_, spectral_norm_
+from ..lipschitz import clip_weights_
 from ..losses import LOSSES
-from ..scaling import make_scaler, total_norm
-from ..sweep.critic_step import penalized_backward_, supports
+from ..scaling import total_norm
+from ..sweep.critic_step import penalized_backward_
 from . import checkpoint
-from .config import Budget, Config, History, adversarial_budget, build_networks, critic_budget
+from .config import Config, History, adversarial_budget, critic_budget
 from .constraints import PENALTIES, autograd_penalty, random_points
 from .loop import (
     TrainingDiverged,
@@ -24,103 +22,27 @@ from .loop import (
     check_seeds,
     fingerprint,
     keep_memory,
-    make_optimizer,
     progress_bar,
-    resolve_device,
     run_seeds,
-    seeded,
 )
 from .replicas import supports_replicas, train_replicas
+from .run import Run
 
 
-class _Run:
-    """The moving parts of one run, and how they are written to a checkpoint."""
-
-    def __init__(self, config: Config, budget: Budget):
-        self.config, self.device = config, resolve_device(config.device)
-        self.rng = torch.Generator(self.device).manual_seed(config.seed)
-        self.draw = sampler(config.data)
-        self.critic, self.generator = (network.to(self.device) for network in build_networks(config))
-        if config.constraint == "spectral_norm":
-            seeded(2 * config.seed, lambda: spectral_norm_(self.critic))
-        elif config.constraint == "gradient_normalization":
-            self.critic = GradientNormalized(self.critic)
-        elif config.constraint == "clip":
-            clip_weights_(self.critic, config.clip)
-        self.optimizers = {
-            "critic": make_optimizer(config.optimizer, self.critic.parameters(), config.lr_critic, config.betas),
-            "generator": make_optimizer(
-                config.optimizer, self.generator.parameters(), config.lr_generator, config.betas
-            ),
-        }
-        self.scalers = {name: make_scaler(config.scaling, config.threshold) for name in self.optimizers}
-        self.history = History(
-            config.seed, critic=self.critic, generator=self.generator, noise_dim=config.noise_dim, budget=budget
-        )
-        self.step = 0
-        self.history.backward = "hand-derived" if _by_hand(self) else "autograd"
-        if config.compile and self.history.backward == "autograd":
-            raise ValueError(
-                "compile=True needs a penalty and a critic that the hand-derived sweep knows (see gpcore.supports): "
-                "PyTorch cannot compile what autograd differentiates twice"
-            )
-
-    def noise(self) -> Tensor:
-        return torch.randn(self.config.batch_size, self.config.noise_dim, generator=self.rng, device=self.device)
-
-    def autocast(self):
-        return torch.autocast(self.device.type, torch.bfloat16) if self.config.precision == "bf16" else nullcontext()
-
-    def full(self, x: Tensor) -> Tensor:
-        """Back from autocast's bfloat16 to the precision of the weights, for losses and the other network."""
-        return x.to(next(self.generator.parameters()).dtype)
-
-    def state(self, mark: str) -> dict:
-        logged = {k: v for k, v in vars(self.history).items() if k not in ("critic", "generator", "budget")}
-        return {
-            "fingerprint": mark,
-            "step": self.step,
-            "rng": self.rng.get_state(),
-            "critic": self.critic.state_dict(),
-            "generator": self.generator.state_dict(),
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            "scalers": {name: scaler.state_dict() for name, scaler in self.scalers.items()},
-            "history": logged,
-        }
-
-    def restore(self, state: dict) -> None:
-        self.step = state["step"]
-        self.rng.set_state(state["rng"].cpu())
-        self.critic.load_state_dict(state["critic"])
-        self.generator.load_state_dict(state["generator"])
-        for name in self.optimizers:
-            self.optimizers[name].load_state_dict(state["optimizers"][name])
-            self.scalers[name].load_state_dict(state["scalers"][name])
-        for name, value in state["history"].items():
-            setattr(self.history, name, value)
-
-
-def _update(run: _Run, name: str) -> Tensor:
+def _update(run: Run, name: str) -> Tensor:
     """Scale the gradients and step. Returns their norm before scaling."""
     norm = run.scalers[name](getattr(run, name).parameters())
     run.optimizers[name].step()
     return norm
 
 
-def _generate(run: _Run) -> Tensor:
+def _generate(run: Run) -> Tensor:
     """A batch of generated samples that carries no gradient: the critic's loss must not reach the generator."""
     with torch.no_grad(), run.autocast():
         return run.full(run.generator(run.noise()))
 
 
-def _by_hand(run: _Run) -> bool:
-    """Can the hand-derived sweep take this run's critic step?"""
-    config = run.config
-    known = not callable(config.constraint) and config.constraint in PENALTIES
-    return known and config.precision == "float32" and supports(run.critic)
-
-
-def _critic_gradients(run: _Run, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+def _critic_gradients(run: Run, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     """Fill the critic's gradients; return its loss and its penalty."""
     config, critic, critic_loss = run.config, run.critic, LOSSES[run.config.loss][0]
     if run.history.backward == "hand-derived":
@@ -147,7 +69,7 @@ def _critic_gradients(run: _Run, real: Tensor, fake: Tensor) -> tuple[Tensor, Te
     return loss, penalty
 
 
-def _critic_step(run: _Run, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+def _critic_step(run: Run, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
     run.optimizers["critic"].zero_grad(set_to_none=True)
     loss, penalty = _critic_gradients(run, real, fake)
     norm = _update(run, "critic")
@@ -156,7 +78,7 @@ def _critic_step(run: _Run, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
     return dict(critic_loss=loss, penalty=penalty, critic_norm=norm, real=real, fake=fake)
 
 
-def _generator_step(run: _Run) -> dict[str, Tensor]:
+def _generator_step(run: Run) -> dict[str, Tensor]:
     config = run.config
     run.critic.requires_grad_(False)  # its weights' gradients are not needed here: a third of the work saved
     real = run.draw(config.batch_size, run.rng)
@@ -172,7 +94,7 @@ def _generator_step(run: _Run) -> dict[str, Tensor]:
     return dict(generator_loss=loss, generator_norm=norm)
 
 
-def _log(run: _Run, real: Tensor, fake: Tensor, **measured: Tensor) -> None:
+def _log(run: Run, real: Tensor, fake: Tensor, **measured: Tensor) -> None:
     """Append one row to the history; the gradients of the step just made still stand in the parameters."""
     history = run.history
     history.step.append(run.step)
@@ -189,7 +111,7 @@ def _log(run: _Run, real: Tensor, fake: Tensor, **measured: Tensor) -> None:
     history.input_norm.append(float(slope.flatten(1).norm(dim=1).mean()))
 
 
-def _loop(run: _Run, step: Callable[[_Run, bool], dict[str, Tensor]], resume: Path | None) -> History:
+def _loop(run: Run, step: Callable[[Run, bool], dict[str, Tensor]], resume: Path | None) -> History:
     """Repeat ``step`` to the end of the run: progress, logging, checkpoints, and a clear stop at what is not finite."""
     config, mark = run.config, fingerprint(run.config)
     keep_memory()
@@ -244,7 +166,7 @@ def train(
         [0, 10, 19]
     """
 
-    def step(run: _Run, last: bool) -> dict[str, Tensor]:
+    def step(run: Run, last: bool) -> dict[str, Tensor]:
         for _ in range(config.n_critic):
             critic_step = _critic_step(run, run.draw(config.batch_size, run.rng), _generate(run))
         generator_step = _generator_step(run)
@@ -255,7 +177,7 @@ def train(
                 run.history.scores.setdefault(name, []).append(float(score(samples)))
         return critic_step | generator_step
 
-    return _loop(_Run(config, adversarial_budget(config)), step, resume)
+    return _loop(Run(config, adversarial_budget(config)), step, resume)
 
 
 def train_critic(
@@ -278,11 +200,11 @@ def train_critic(
         torch.Size([3])
     """
 
-    def step(run: _Run, last: bool) -> dict[str, Tensor]:
+    def step(run: Run, last: bool) -> dict[str, Tensor]:
         real = run.draw(config.batch_size, run.rng)
         return _critic_step(run, real, fake(config.batch_size, run.rng))
 
-    return _loop(_Run(config, critic_budget(config)), step, resume)
+    return _loop(Run(config, critic_budget(config)), step, resume)
 
 
 def train_many(

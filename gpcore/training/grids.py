@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import itertools
 import warnings
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ..scaling import make_scaler
 from .loop import check_seeds, fingerprint, resolve_device, run_seeds
 from .stacks import SCALINGS, RowOptimizer, scale_rows_
-from .supervised import first, is_wrong, sampler, scaled, train_runs, train_supervised
+from .supervised import first, is_wrong, objective, sampler, scaled, train_runs, train_supervised
 from .supervised_config import Batch, SupervisedConfig, SupervisedHistory, new_history
 
 ROW_SETTINGS = ("lr", "threshold")  # which rows of one matrix may differ in
@@ -97,14 +97,11 @@ class Rows:
         columns = matrix.split([shape.numel() for shape in self.shapes], dim=1)
         return [part.view(-1, *shape) for part, shape in zip(columns, self.shapes, strict=True)]
 
-    def _output(self, values: dict[str, Tensor], fixed: dict[str, Tensor], x: Tensor) -> Tensor:
-        return first(functional_call(self.base, (values, fixed), (x,)))
-
-    def _loss(self, values: dict[str, Tensor], fixed: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        return self.config.loss(self._output(values, fixed, x), y).reshape(())
+    def _model(self, values: dict[str, Tensor], fixed: dict[str, Tensor]) -> Callable:
+        return lambda *inputs: functional_call(self.base, (values, fixed), inputs)
 
     def _try(self) -> None:
-        """Take one step's gradients at once and compare the losses with those of the networks one by one."""
+        """Take one step's gradients at once, and compare them with those of the networks one by one."""
         draw = sampler(self.config.data, self.device)
         batches = [draw(self.config.batch_size, torch.Generator(self.device).manual_seed(s)) for s in self.seeds]
         before = {name: value.clone() for name, value in self.fixed.items()}
@@ -114,16 +111,23 @@ class Rows:
             losses = self.gradients(batches)
             self.evaluate(*batches[0])
         self.fixed = before
-        for seed, (x, y) in enumerate(batches):
+        for seed, batch in enumerate(batches):
             row = self.seed_rows.tolist().index(seed)
-            loss = self.config.loss(first(copy.deepcopy(self.histories[row].model)(x)), y)
-            if not torch.allclose(loss.detach().reshape(()), losses[row], rtol=1e-3, atol=1e-5, equal_nan=True):
+            model = copy.deepcopy(self.histories[row].model)
+            loss = objective(self.config, model, *batch)
+            one_by_one = torch.autograd.grad(loss, [p for p in model.parameters() if p.requires_grad])
+            expected = torch.cat([loss.detach().reshape(1), *(g.flatten() for g in one_by_one)])
+            distance = (torch.cat([losses[row : row + 1], self.gradient[row]]) - expected).norm()
+            if distance > 1e-3 * expected.norm():
                 raise NotAlikeError("the networks do not give at once what they give one by one")
 
     def gradients(self, batches: list[Batch]) -> Tensor:
+        def loss(values, fixed, x, y):
+            return objective(self.config, self._model(values, fixed), x, y)
+
         x, y = (torch.stack(parts)[self.seed_rows] for parts in zip(*batches, strict=True))
         with _attention_that_vmap_knows():
-            losses = vmap(self._loss)(self.leaves, self.fixed, x, y)
+            losses = vmap(loss)(self.leaves, self.fixed, x, y)
         gradients = torch.autograd.grad(losses.sum(), list(self.leaves.values()))
         self.gradient = torch.cat([g.reshape(len(losses), -1) for g in gradients], dim=1)
         return losses.detach()
@@ -148,7 +152,7 @@ class Rows:
 
     def evaluate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None]:
         def judge(values, fixed):
-            output = self._output(values, fixed, x)
+            output = first(self._model(values, fixed)(x))
             wrong = is_wrong(output, y)
             return self.config.loss(output, y).reshape(()), x.new_zeros(()) if wrong is None else wrong.mean()
 
@@ -189,12 +193,12 @@ class Rows:
 def stack_runs(configs: list[SupervisedConfig]) -> Rows | None:
     """Return the runs as rows of one matrix, or None where they cannot be trained at once.
 
-    What PyTorch's ``vmap`` can do is found out by trying; an error of the reader's own shows in the single run.
+    What PyTorch's ``vmap`` can do is found out by trying.
     """
     try:
         with torch.random.fork_rng(devices=[]):
             return Rows(configs)
-    except (NotAlikeError, RuntimeError, TypeError, ValueError, Warning):
+    except Exception:  # of whatever kind; a mistake of the reader's own shows again in the single run
         return None
 
 
@@ -245,7 +249,8 @@ def train_grid(
     Args:
         config: see :class:`gpcore.SupervisedConfig`; what ``settings`` names, and the seed, is not used.
         seeds: at least one, each once.
-        resume: as for :func:`train_supervised_many`; the file's name gets the settings that are not trained at once.
+        resume: as for :func:`gpcore.train_supervised_many`; the file's name gets the settings that are not trained at
+            once.
         settings: values of one or more fields of the configuration, as ``lr=[0.1, 1.0], threshold=[0.5, 5.0]``.
 
     Returns:
@@ -253,7 +258,8 @@ def train_grid(
         there is one setting.
 
     Raises:
-        ValueError: no setting, one that is no field, no values or one twice; as for :func:`train_supervised_many`.
+        ValueError: no setting, one that is no field, no values or one twice; as for
+            :func:`gpcore.train_supervised_many`.
 
     Example:
         >>> import gpcore as gp

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -117,9 +118,12 @@ def _described(value, inside: tuple = ()) -> str:
 
 
 def progress_bar(steps: int, start: int, description: str) -> tqdm:
-    """Return a progress bar on stderr; the environment variable ``GPCORE_PROGRESS=0`` switches it off."""
-    off = os.environ.get("GPCORE_PROGRESS") == "0"
-    return tqdm(total=steps, initial=start, desc=description, disable=off, leave=False, mininterval=0.5)
+    """Return a progress bar, on stderr; ``GPCORE_PROGRESS=0`` switches it off.
+
+    In a notebook it is on stdout, where a bar that has been wiped out leaves nothing: stderr keeps an empty red strip.
+    """
+    off, file = os.environ.get("GPCORE_PROGRESS") == "0", sys.stdout if "ipykernel" in sys.modules else sys.stderr
+    return tqdm(total=steps, initial=start, desc=description, disable=off, leave=False, mininterval=0.5, file=file)
 
 
 def check_seeds(seeds: Iterable[int]) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -32,6 +33,18 @@ def is_wrong(output: Tensor, y: Tensor) -> Tensor | None:
     return None if y.is_floating_point() else (output.argmax(-1) != y).float()
 
 
+def objective(config: SupervisedConfig, model: Callable, x: Tensor, y: Tensor) -> Tensor:
+    """The number whose gradient is taken: the loss, and the penalty where there is one."""
+    parts = {"loss": config.loss(first(model(x)), y)}
+    if config.penalty is not None:
+        parts["penalty"] = config.penalty(model, x, y)
+    for name, part in parts.items():
+        if not isinstance(part, Tensor) or part.numel() != 1:
+            got = tuple(part.shape) if isinstance(part, Tensor) else type(part).__name__
+            raise ValueError(f"{name} must return one number, the batch's mean, got {got}")
+    return sum(part.reshape(()) for part in parts.values())
+
+
 class SingleRun:
     """One network with PyTorch's own optimiser. What :func:`train_runs` asks of it, ``grids.Rows`` does for many."""
 
@@ -49,10 +62,7 @@ class SingleRun:
         """Fill the gradients on a batch for each seed; return the losses ``(R,)``."""
         ((x, y),) = batches
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.config.loss(first(self.model(x)), y)
-        if not isinstance(loss, Tensor) or loss.numel() != 1:
-            got = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-            raise ValueError(f"loss must return one number, the batch's mean, got {got}")
+        loss = objective(self.config, self.model, x, y)
         loss.backward()
         return loss.detach().reshape(1)
 

@@ -42,6 +42,8 @@ class SupervisedConfig:
         held_out: the same, never trained on. None takes ``eval_samples`` fresh samples where ``data`` is a function,
             and evaluates nothing where it is not.
         loss: function ``(output, y) -> number``, the batch's mean; cross-entropy of ``(..., classes)`` by default.
+        penalty: function ``(model, x, y) -> number`` added to the loss of a batch while training. One written with
+            ``torch.func`` trains many runs at once.
         optimizer: ``"sgd" | "adam" | "adamw" | "rmsprop"``.
         lr: the learning rate, reached linearly over the first ``warmup`` steps (0: from the start).
         momentum: of SGD and RMSprop. betas: of Adam and AdamW.
@@ -66,6 +68,7 @@ class SupervisedConfig:
     data: Batch | Sampler
     held_out: Batch | Sampler | None = None
     loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy
+    penalty: Callable[[nn.Module, Tensor, Tensor], Tensor] | None = None
     optimizer: str = "sgd"
     lr: float = 0.01
     momentum: float = 0.0
@@ -84,8 +87,8 @@ class SupervisedConfig:
     device: str = "auto"
 
     def __post_init__(self):
-        for name in ("model", "loss"):
-            if not callable(getattr(self, name)):
+        for name in ("model", "loss", "penalty"):
+            if not callable(getattr(self, name)) and not (name == "penalty" and self.penalty is None):
                 raise TypeError(f"{name} must be a function, got {type(getattr(self, name)).__name__}")
         _check_data("data", self.data)
         if self.held_out is not None:
@@ -106,11 +109,11 @@ class SupervisedConfig:
 class SupervisedHistory:
     """What one supervised run logged.
 
-    ``loss`` is the training loss; ``norm`` and ``norm_scaled`` are the gradient's norm before and after scaling. Along
-    ``score_step``, after the update of that step: ``held_out_loss``, and ``error``, the fraction of held-out answers
-    whose largest output is not ``y``; ``error`` is None where ``y`` does not hold classes. ``diverged_at`` is the first
-    step whose loss or gradient was not finite: nothing was updated there or later. ``budget`` says in words what the
-    run was given.
+    ``loss`` is the training loss, a penalty included; ``norm`` and ``norm_scaled`` are the gradient's norm before and
+    after scaling. Along ``score_step``, after the update of that step: ``held_out_loss``, and ``error``, the fraction
+    of held-out answers whose largest output is not ``y``; ``error`` is None where ``y`` does not hold classes.
+    ``diverged_at`` is the first step whose loss or gradient was not finite: nothing was updated there or later.
+    ``budget`` says in words what the run was given.
 
     Example:
         >>> import gpcore as gp

@@ -1,9 +1,13 @@
 """Samplers against their moments and definitions; files that are missing or corrupt."""
 
+import collections
 import gzip
 import hashlib
 import math
+import re
+import statistics
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -97,9 +101,64 @@ def test_short_sequences_are_refused():
         data.temporal_order(1, 9)
 
 
+def test_the_book_s_text_is_the_same_for_everybody():
+    text = data.book_text()
+    assert text.isascii() and len(text) == 123_417
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert digest == "1b578bf85a4503ddc8feaaa69c742d0696b48019ab55f02d29ccc281c12de715"
+    # English: the commonest letters are e and t, and words are short.
+    letters = collections.Counter(c for c in text.lower() if c.isalpha())
+    assert [letter for letter, _ in letters.most_common(2)] == ["e", "t"]
+    assert statistics.median(map(len, re.findall("[A-Za-z]+", text))) in (3, 4)
+    # Formulas and markup are gone.
+    assert not re.search(r"[\\{}<>`$*]|http", text)
+
+
+def markov_pairs():
+    """The stationary distribution of two letters, by going on with the chain until nothing changes."""
+    p = data.markov_transitions().numpy()
+    pairs = np.full((8, 8), 1 / 64)
+    for _ in range(2000):
+        pairs = np.einsum("ij,ijk->jk", pairs, p)
+    return pairs
+
+
+def test_the_entropy_of_the_generated_language_is_exact():
+    p, pairs = data.markov_transitions().numpy(), markov_pairs()
+    assert p.shape == (8, 8, 8) and (p > 0).all() and np.allclose(p.sum(2), 1, atol=1e-14)
+    triples = pairs[..., None] * p
+
+    def entropy(q):
+        return float(-(q * np.log(q)).sum())
+
+    # By the chain rule: what the third letter adds to the first two.
+    assert data.markov_entropy() == pytest.approx(entropy(triples) - entropy(pairs), rel=1e-9)
+    # The last letter alone tells less than both, and nothing at all tells less still.
+    alone = pairs.sum(0)
+    assert data.markov_entropy() + 0.1 < entropy(pairs) - entropy(alone) <= entropy(alone) <= math.log(8)
+
+
+def test_generated_text_follows_the_stated_probabilities():
+    n = 200_000
+    codes, alphabet = data.encode_text(data.markov_text(n, rng()))
+    assert len(codes) == n and alphabet == "abcdefgh"
+    surprise = -data.markov_transitions().log()[codes[:-2], codes[1:-1], codes[2:]]
+    # The surprises less what was expected of each are uncorrelated, so the error of their mean is known.
+    assert surprise.mean().item() == pytest.approx(data.markov_entropy(), abs=5 * surprise.std().item() / n**0.5)
+    seen = torch.bincount(codes[:-1] * 8 + codes[1:], minlength=64).reshape(8, 8) / (n - 1)
+    assert np.abs(seen.numpy() - markov_pairs()).max() < 0.004
+    assert data.markov_text(50, rng()) == data.markov_text(50, rng()) != data.markov_text(50, rng(1))
+
+
+def test_generated_text_starts_from_the_stationary_distribution():
+    starts = collections.Counter(data.markov_text(2, rng(seed)) for seed in range(4000))
+    pairs = {a + b: markov_pairs()[i, j] for i, a in enumerate("abcdefgh") for j, b in enumerate("abcdefgh")}
+    assert all(abs(starts[pair] / 4000 - share) < 5 * (share / 4000) ** 0.5 for pair, share in pairs.items())
+    with pytest.raises(ValueError, match="n must be at least 2, got 1"):
+        data.markov_text(1)
+
+
 def test_text_is_encoded_and_cut_into_batches():
-    text = data.installed_text()
-    assert len(text) > 100_000 and "assignment" in text
     codes, alphabet = data.encode_text("banana")
     assert alphabet == "abn" and "".join(alphabet[c] for c in codes) == "banana"
     x, y = data.text_batch(torch.arange(100), 7, 10, rng())

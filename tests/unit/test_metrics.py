@@ -1,6 +1,8 @@
 """Distances against closed forms, sorting, assignment and scipy."""
 
 import math
+import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -52,6 +54,54 @@ def test_distances_refuse_bad_samples():
         metrics.wasserstein_distance(torch.zeros(2, 2, dtype=torch.int64), torch.zeros(2, 2))
     with pytest.raises(ValueError, match="x must be finite"):
         metrics.wasserstein_distance(torch.full((2, 2), math.nan), torch.zeros(2, 2))
+
+
+def test_the_perfect_critic_sees_the_whole_distance_with_slope_one():
+    real, fake = normal(60, 2), 2 * normal(45, 2, seed=1)
+    critic = metrics.perfect_critic(real, fake)
+    gap = critic(real).mean() - critic(fake).mean()
+    assert float(gap) == pytest.approx(metrics.wasserstein_distance(real, fake), rel=1e-6)
+    points = 3 * normal(300, 2, seed=2).double()
+    steepest = (critic(points)[:, None] - critic(points)).abs() / torch.cdist(points, points).clamp(min=1e-9)
+    assert steepest.max() <= 1 + 1e-6
+
+
+def test_the_perfect_critic_takes_images_and_refuses_bad_samples():
+    real, fake = normal(10, 1, 2, 2), normal(12, 1, 2, 2, seed=1) + 1
+    critic = metrics.perfect_critic(real, fake)
+    assert critic(real).shape == (10,) and critic(real).dtype == torch.float64
+    with pytest.raises(ValueError, match="one sample of real and one sample of fake"):
+        metrics.perfect_critic(torch.zeros(2, 3), torch.zeros(2, 2))
+    with pytest.raises(ValueError, match="real must be finite"):
+        metrics.perfect_critic(torch.full((2, 2), math.nan), torch.zeros(2, 2))
+
+
+@pytest.mark.filterwarnings("ignore:numItermax reached:UserWarning")
+def test_a_transport_problem_that_is_not_solved_is_said_to_be(monkeypatch):
+    monkeypatch.setattr(metrics, "_ITERATIONS", 10)
+    with pytest.raises(RuntimeError, match="the transport problem was not solved: numItermax reached"):
+        metrics.wasserstein_distance(normal(50, 3), normal(50, 3, seed=1))
+
+
+def test_a_distance_leaves_the_warnings_of_other_threads_alone():
+    """A kernel's output thread may warn at any time; a filter that turns that into an error loses what was printed."""
+    done, failed = threading.Event(), []
+
+    def warn():
+        while not done.is_set():
+            try:
+                warnings.warn("from another thread", UserWarning, stacklevel=1)
+            except UserWarning as error:
+                failed.append(error)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        thread = threading.Thread(target=warn)
+        thread.start()
+        metrics.wasserstein_distance(normal(300, 3), normal(300, 3, seed=1))
+        done.set()
+        thread.join()
+    assert failed == []
 
 
 CENTERS = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from gpcore import _refusals
 from gpcore.penalties import (
     dragan_penalty,
     gradient_norms,
@@ -496,6 +497,34 @@ def test_the_same_seed_draws_the_same_points():
         with seeded(2):
             other = penalty(mlp(), x)
         assert first == again != other
+
+
+def test_fused_attention_is_refused_by_name_and_what_to_do_works():
+    query, x = nn.Linear(4, 4), torch.randn(3, 5, 4)
+
+    def critic(x):
+        q = query(x)[:, None]
+        return nn.functional.scaled_dot_product_attention(q, q, q).sum(dim=(1, 2, 3))
+
+    with pytest.raises(ValueError, match="ScaledDotProduct.*which has no double backward.*SDPBackend.MATH"):
+        gradient_penalty(critic, x, x + 1)
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        gradient_penalty(critic, x, x + 1).backward()
+    assert query.weight.grad.abs().max() > 0
+
+
+def test_recurrent_layers_on_cudnn_are_refused_by_name():
+    class Node:  # stands for the graph that a GPU makes
+        next_functions = ()
+
+        def name(self):
+            return "CudnnRnnBackward0"
+
+    class Scores:
+        grad_fn = Node()
+
+    with pytest.raises(ValueError, match=r"recurrent layer on cuDNN.*cudnn.flags\(enabled=False\)"):
+        _refusals.refuse_differentiable_once(Scores())
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # raised inside torch.compile itself

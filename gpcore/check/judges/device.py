@@ -6,14 +6,15 @@ import dis
 import inspect
 import re
 from collections.abc import Callable
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from ..mends import finding
-from ..probes import Critic, Subject, batch, own_random
-from ..report import Finding
+from ..probes import Subject, batch, own_random
+from ..report import Finding, short
 
 _MISMATCH = re.compile(r"device (meta|cpu)\b.*\b(cpu|meta)", flags=re.DOTALL)
 
@@ -24,6 +25,21 @@ class _AnyNumber(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         asked = function in (Tensor.item, Tensor.__bool__, Tensor.__float__) and args[0].is_meta
         return function(torch.ones(())) if asked else function(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _autocast_without_device():
+    """Autocast knows no meta device; the CPU's takes its place."""
+    original = torch.autocast.__init__
+
+    def init(self, device_type, *args, **kwargs):
+        original(self, "cpu" if device_type == "meta" else device_type, *args, **kwargs)
+
+    torch.autocast.__init__ = init
+    try:
+        yield
+    finally:
+        torch.autocast.__init__ = original
 
 
 def _chooses(function: Callable) -> bool:
@@ -43,12 +59,15 @@ def _chooses(function: Callable) -> bool:
 
 def judge_device(function: Callable, subject: Subject, undecided: list[str]) -> list[Finding]:
     """Call the function with all it is given on PyTorch's meta device, which mixes with the CPU no more than a GPU."""
-    critic = Critic(subject.shape, 0.7, 1.3, column=subject.column, dtype=subject.dtype).to("meta")
-    real, fake = (x.to("meta") for x in batch(subject.shape, subject.size, subject.dtype))
+    critic = subject.critic(0.7, 1.3, subject.dtype).to("meta")
+    real, fake = (subject.given(x.to("meta")) for x in batch(subject.shape, subject.size, subject.dtype))
     fake.requires_grad_(subject.carried)
     try:
-        with own_random(0), _AnyNumber():
-            subject.function(critic, real, fake)
+        for _ in range(subject.every):
+            with own_random(0), _AnyNumber(), _autocast_without_device():
+                subject.function(critic, real, fake)
+            if critic.log.points:
+                break
     except Exception as error:
         said = " ".join(str(error).split())
         if _MISMATCH.search(said) and _chooses(function):
@@ -57,5 +76,5 @@ def judge_device(function: Callable, subject: Subject, undecided: list[str]) -> 
             said = "with critic and samples on a device other than the CPU it stops: it makes tensors on the CPU"
             return [finding("device-mismatch", said)]
         else:
-            undecided.append(f"whether it runs on a GPU: tried without one, it raised {said[:150]}")
+            undecided.append(f"whether it runs on a GPU: tried without one, it raised {short(said)}")
     return []

@@ -13,7 +13,8 @@ from ..report import Finding
 
 def _collect_eps(subject: Subject) -> list[Tensor]:
     """The eps of several calls: three large ones where that works, else many small ones."""
-    for n, count in ((200, 3), (subject.size, max(3, 360 // subject.size))):
+    many = (subject.size, max(3, min(360 // subject.size, 120)))
+    for n, count in (many,) if subject.only else ((200, 3), many):
         try:
             calls = [subject.call(n=n, seed=seed) for seed in range(1, count + 1)]
             places = [locate(call, subject) for call in calls]
@@ -32,7 +33,10 @@ def judge_eps(subject: Subject, points: Points, reseeds: bool, undecided: list[s
         undecided.append("how eps is distributed: it could not be read off larger batches")
         return []
     first = ", ".join(f"{e:.3f}" for e in drawn[0][:4].tolist())
-    shared = all(eps.std() < 1e-3 for eps in drawn)
+    if subject.size == 1 and subject.only:  # of one sample nobody can tell whether others would have their own
+        shared = False
+    else:
+        shared = all(eps.std(correction=0) < 1e-3 for eps in drawn)
     means = torch.stack([eps.mean() for eps in drawn])
     if shared and (means.std() < 1e-3 and (not reseeds or min(abs(means[0] - t) for t in (0, 0.5, 1)) < 1e-3)):
         return [finding("eps-constant", f"eps is {means[0]:.3g} for every sample and at every call")]

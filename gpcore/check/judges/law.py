@@ -2,133 +2,161 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
-import torch
-
-from ..laws import Law, Observation, fit, is_constant, refit
+from ..laws import Law, Observation, is_constant, refit
 from ..mends import finding
-from ..points import Points
+from ..observe import OTHER_SIZE, Observed, observe
 from ..probes import Subject
 from ..report import Finding
 
-# (slope, curve) of the critics. The last two are linear and steep: there the one-sided law is a parabola.
-_PROBES = ((0.2, 0.0), (0.5, 0.0), (0.9, 0.0), (1.5, 0.0), (0.0, 1.0), (0.4, 0.5), (1.0, 2.0), (3.0, -1.0))
-_PROBES += ((6.0, 0.0), (12.0, 0.0), (20.0, 0.0), (35.0, 0.0), (60.0, 0.0))
-_OTHER_SIZE = ((0.5, 0.0), (0.4, 0.5), (1.0, 2.0), (12.0, 0.0), (20.0, 0.0), (35.0, 0.0), (60.0, 0.0))
-
-_CHANNELS = {"dim 1", "the last dimension", "dims 2 and 3", "dims 1 and 2", "dim 2"}
-_BATCH = {"whole batch": "one norm is taken over the whole batch", "dim 0": "norms are taken along the batch"}
+_BATCH = {"whole batch": "one norm is taken over the whole batch"}
 _BATCH |= {"mean norm": "the norms are averaged over the batch before the target is subtracted"}
 _BATCH |= {"mean gradient": "the gradients are averaged over the batch before the norm is taken"}
 _ELEMENTS = {"every element": "the law is applied to each element's absolute value"}
 _ELEMENTS |= {"every element with its sign": "the law is applied to each element of the gradient"}
 _ELEMENTS |= {"root mean square": "the squares are averaged over a sample's elements, not summed"}
-UNUSUAL = {
-    "squared norm": "whether it means to square twice: the law is put on the squared norm, (norm^2 - 1)^2, which has "
-    "its minimum at norm 1 too but another pull; is a square root missing?",
-    "L1": "whether it means its norm: is the sum of absolute values (L1), not the Euclidean one",
-    "Linf": "whether it means its norm: is the largest absolute value (L-infinity), not the Euclidean one",
-}
+_KINDS = {"absolute": "|norm - t|", "difference": "norm - t", "hinge": "max(0, norm - t)"}
+SQUARED = (
+    "whether it means to square twice: the law is put on the squared norm, (norm^2 - 1)^2, which has its minimum at "
+    "norm 1 too but another pull; is a square root missing?"
+)
 
 
-def observe(subject: Subject, probes: tuple, n: int | None = None) -> list[Observation]:
-    made = []
-    for slope, curve in probes:
-        call = subject.call(slope=slope, curve=curve, **({"n": n} if n else {}))
-        if call.points is None:
-            return []
-        with torch.no_grad():
-            score = call.critic.score(call.points).double()
-            made.append(Observation(call.critic.gradient(call.points), score, call.value))
-    return made
+def judge_law(
+    seen: Observed, subject: Subject, named: dict[str, float], undecided: list[str], notes: list[str]
+) -> tuple[list[Finding], float]:
+    """What is wrong with the norm, the law, the target and the reduction; and the weight of the mean over samples.
 
-
-def judge_law(law: Law, subject: Subject, undecided: list[str]) -> tuple[list[Finding], float]:
-    """What is wrong with the norm, the law, the target and the reduction; and the weight of the mean over samples."""
+    ``named`` holds the numbers that the function was given by name: a target among them is meant.
+    """
+    law = seen.law
     found, weight, size = [], law.weight, law.target
     shape = f"(N, {', '.join(map(str, subject.shape))})"
     other, double = None, 2 * subject.size
-    try:
-        other = refit(observe(subject, _OTHER_SIZE, double), law)
-    except Exception as error:
-        undecided.append(f"whether it sums over the batch: with {double} samples it raised {error}")
+    if subject.size > 1 or not subject.only:
+        try:
+            other = refit(observe(subject, OTHER_SIZE, seen.relation, double), law)
+        except Exception as error:
+            undecided.append(f"whether it sums over the batch: with {double} samples it raised {error}")
+    else:
+        notes.append("it was judged on one sample, so that nothing is said of sums, norms and eps over a batch")
     grows_target = other is not None and law.target > 0.01 and abs(other[0] / law.target - 2) < 0.02
     if other is not None:
         growth = other[1] / law.weight * (4 if grows_target else 1)
         if abs(growth - 2) < 0.02:
             found.append(finding("sum-over-batch", "twice the batch gives twice the penalty: it sums over the samples"))
             weight = law.weight / subject.size
-        elif law.target == 0 and abs(growth - 0.25) < 0.01:
-            said = "twice the batch gives a quarter of the penalty: the gradient is that of the mean score, 1/N of each"
-            found.append(finding("norm-over-batch", said))
+        elif law.target == 0 and law.norm.kind != "batch" and _mean_score(growth, law):
+            said = f"twice the batch gives {growth:.3g} times the penalty: the gradient is that of the mean score"
+            found.append(finding("norm-over-batch", f"{said}, 1/N of each"))
     if law.through:
-        said = f"the values are those of a critic whose score passes through {law.through} before it is differentiated"
+        name = law.through if law.through != "?" else "a function"
+        said = f"the values are those of a critic whose score passes through {name} before it is differentiated"
         found.append(finding("penalty-on-probability", said))
-    if law.norm in _CHANNELS:
-        said = f"for samples of shape {shape} the norm runs over {law.norm} alone, which leaves many norms a sample"
-        found.append(finding("norm-over-channels", said))
-    elif law.norm in _BATCH:
-        found.append(finding("norm-over-batch", _BATCH[law.norm]))
-    elif law.norm in _ELEMENTS:
-        found.append(finding("norm-per-element", f"{_ELEMENTS[law.norm]} (samples of shape {shape})"))
-    elif law.norm in UNUSUAL:
-        undecided.append(UNUSUAL[law.norm])
-    elements = torch.Size(subject.shape).numel()
-    if law.kind in ("absolute", "difference", "hinge"):
-        said = {"absolute": "|norm - t|", "difference": "norm - t", "hinge": "max(0, norm - t)"}[law.kind]
-        found.append(finding("not-squared", f"the value grows as {said} with t = {size:.3g}, a straight line"))
-    if grows_target:
-        said = f"the norm is pulled towards {size:.3g} for {subject.size} samples and {other[0]:.3g} for {double}"
-        said += ": towards N"
-        found.append(finding("wrong-target", said))
-    elif (law.norm, law.kind) == ("sample", "two-sided") and abs(size / elements**0.5 - 1) < 0.01:
-        why = _ELEMENTS["root mean square"]
-        said = f"the norm is pulled towards {size:.3g}, the root of the {elements} elements: {why}"
-        found.append(finding("norm-per-element", said))
-        weight *= elements
-    elif size not in (0.0, 1.0):
-        found.append(finding("wrong-target", f"the norm is pulled towards {size:.3g}"))
-    if law.target == 0 and law.norm == "sample" and law.kind == "two-sided":
-        longer = replace(subject, shape=(*subject.shape[:-1], 2 * subject.shape[-1]))
-        try:
-            ratio = refit(observe(longer, _OTHER_SIZE), law)[1] / law.weight
-        except Exception:
-            undecided.append("whether squares are averaged over a sample's elements: it takes one size of sample alone")
-        else:
-            if abs(ratio - 0.5) < 0.01:
-                said = "samples of twice as many elements get half the penalty: squares are averaged, not summed"
-                found.append(finding("norm-per-element", said))
+    found += _judge_norm(law, shape, size, undecided, notes)
+    if law.kind in ("absolute", "difference"):
+        said = f"the value grows as {_KINDS[law.kind]} with t = {size:.3g}, a straight line"
+        found.append(finding("not-squared", said))
+    elif law.kind == "hinge":
+        notes.append(
+            f"the value grows as {_KINDS['hinge']} with t = {size:.3g}, not squared: a published law of its own"
+        )
+    elif law.kind == "power":
+        notes.append(f"the norm is raised to the power {law.power:.3g}, as WGAN-div does with 6: a law of its own")
+    target, more = _judge_target(law, size, other if grows_target else None, subject, named, notes)
+    found += target
+    weight *= more
+    if law.target == 0 and law.norm.kind == "sample" and law.kind == "two-sided":
+        found += _judge_squares(seen, subject, undecided)
     return found, weight
 
 
-def find_law(subject: Subject, undecided: list[str]) -> tuple[Law | None, list[Observation]]:
-    """The law that explains the penalty's values, or None; and these values. A critic that it refuses is left out."""
-    observed, refused = [], {}
-    for slope, curve in _PROBES:
+def _mean_score(growth: float, law: Law) -> bool:
+    power = {"two-sided": 2.0, "power": law.power}.get(law.kind, 1.0)
+    return abs(growth - 0.5**power) < 0.04 * 0.5**power
+
+
+def _judge_norm(law: Law, shape: str, size: float, undecided: list[str], notes: list[str]) -> list[Finding]:
+    name, kind = law.norm.name, law.norm.kind
+    if kind == "channels":
+        said = f"for samples of shape {shape} the norm runs over {name} alone, which leaves many norms a sample"
+        return [finding("norm-over-channels", said)]
+    if kind == "batch":
+        return [finding("norm-over-batch", _BATCH.get(name, f"norms are taken over {name}: along the batch"))]
+    if kind == "element":
+        return [finding("norm-per-element", f"{_ELEMENTS[name]} (samples of shape {shape})")]
+    if kind == "first":
+        return [finding("norm-over-batch", "the first sample's norm alone counts: is a [0] too many?")]
+    if kind == "each input":
+        said = f"each of the {law.norm.count} inputs has a norm and a law of its own, and these are added"
+        if law.kind == "two-sided" and size:
+            said += f": together a norm of {size * law.norm.count**0.5:.3g}, which is a bound of its own kind"
+        notes.append(said)
+    if kind == "some inputs":
+        notes.append(f"it differentiates by several inputs, and only the norm of {name} counts")
+    if name == "squared norm" and not (law.kind == "power" or size == 0):
+        undecided.append(SQUARED)
+    elif name in ("L1", "Linf"):
+        what = {"L1": "the sum of absolute values (L1)", "Linf": "the largest absolute value (L-infinity)"}[name]
+        notes.append(f"its norm is {what}, not the Euclidean one: it bounds the slope by another measure of distance")
+    return []
+
+
+def _judge_target(
+    law: Law, size: float, larger: tuple | None, subject: Subject, named: dict[str, float], notes: list[str]
+) -> tuple[list[Finding], float]:
+    """What is wrong with the target; and by what the weight is to be multiplied where squares were averaged."""
+    elements = math.prod(subject.shape)
+    if larger is not None:
+        said = f"the norm is pulled towards {size:.3g} for {subject.size} samples and {larger[0]:.3g} for "
+        return [finding("wrong-target", f"{said}{2 * subject.size}: towards N")], 1.0
+    by_name = next((name for name, value in named.items() if size and abs(value / size - 1) < 1e-3), None)
+    if (law.norm.kind, law.kind) == ("sample", "two-sided") and abs(size / elements**0.5 - 1) < 0.01:
+        said = f"the norm is pulled towards {size:.3g}, the root of the {elements} elements"
+        return [finding("norm-per-element", f"{said}: {_ELEMENTS['root mean square']}")], float(elements)
+    if size in (0.0, 1.0):
+        return [], 1.0
+    if by_name is not None:
+        notes.append(f"the norm is pulled towards {size:.4g}, which is what it was told ({by_name})")
+        return [], 1.0
+    return [finding("wrong-target", f"the norm is pulled towards {size:.3g}")], 1.0
+
+
+def _judge_squares(seen: Observed, subject: Subject, undecided: list[str]) -> list[Finding]:
+    """Are squares summed or averaged over a sample's elements? Longer samples tell, one dimension after the other."""
+    averaged, summed = [], []
+    for d in range(int(subject.packed), len(subject.shape)):
+        shape = tuple(2 * s if i == d else s for i, s in enumerate(subject.shape))
         try:
-            observed += observe(subject, ((slope, curve),))
-        except Exception as error:
-            refused[slope] = f"{type(error).__name__}: {error}"
-    if refused:
-        slopes = ", ".join(f"{slope:g}" for slope in refused)
-        undecided.append(f"what it does with critics of slope {slopes}: it raised {next(iter(refused.values()))}")
-    return fit(observed) if observed else None, observed
+            ratio = refit(observe(replace(subject, shape=shape), OTHER_SIZE, seen.relation), seen.law)[1]
+        except Exception:
+            continue
+        ratio /= seen.law.weight
+        if abs(ratio - 0.5) < 0.01:
+            averaged.append(d + 1)
+        elif abs(ratio - 1) < 0.01:
+            summed.append(d + 1)
+    if not averaged and not summed:
+        undecided.append("whether squares are averaged over a sample's elements: it takes one size of sample alone")
+    if not averaged:
+        return []
+    said = "samples of twice as many elements get half the penalty: squares are averaged, not summed"
+    if not summed:
+        return [finding("norm-per-element", said)]
+    along, over = (f"dim{'s' * (len(d) > 1)} {' and '.join(map(str, d))}" for d in (averaged, summed))
+    return [
+        finding("norm-over-channels", f"squares are summed over {over} alone, which leaves many norms a sample"),
+        finding("norm-per-element", f"over {along} {said.partition(': ')[2]}"),
+    ]
 
 
-def judge_lawless(observed: list[Observation], points: Points, undecided: list[str]) -> list[Finding]:
-    """Where no law fits: is it the same for every critic, or was the gradient taken with respect to the samples?"""
-    if observed and is_constant(observed):
+def judge_lawless(seen: Observed, undecided: list[str]) -> list[Finding]:
+    """Where no law fits: is it the same for every critic?"""
+    observed: list[Observation] = seen.observations
+    if observed and not seen.infinite and is_constant(observed):
         undecided.append("why it is constant: are the scores normalised over the batch, or the gradients to length 1?")
         said = f"the penalty is {observed[0].value:.4g} for every critic, flat or steep: it would train nothing"
         return [finding("no-second-order-graph", said)]
-    for name, factor in (("real", points.eps), ("fake", None if points.eps is None else 1 - points.eps)):
-        if factor is None or not observed or len(factor) != len(observed[0].gradients):
-            continue
-        shaped = factor.reshape(-1, *[1] * (observed[0].gradients.ndim - 1))
-        law = fit([replace(o, gradients=o.gradients * shaped) for o in observed], among=("sample",), throughs=("",))
-        if law is not None:
-            said = f"it is differentiated with respect to the {name} samples, not to the points between: "
-            said += f"each norm is multiplied by {'eps' if name == 'real' else '1 - eps'}"
-            return [finding("wrong-points", said)]
     return []

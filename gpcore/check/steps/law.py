@@ -3,114 +3,87 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..mends import finding
 from ..report import Finding
-from .run import SIZES, Step, StepSubject
+from .cuts import CUTS, Cut, Law, Operation, norm_then_value, to_norm, value_then_norm
+from .relative import relative_operation
+from .run import DIRECTION, NAMES, ROWS, SIZES, Step, StepSubject
+from .short import close, linear, near
 
-# A direction of length 1 with elements on both sides of 0.1, so that clipping values bends it.
-DIRECTION = torch.tensor([0.6, -0.05, 0.3, 0.02, -0.5, 0.04, 0.4, -0.03, 0.2, 0.06])
-DIRECTION = DIRECTION / DIRECTION.norm()
 _FLAT = torch.full_like(DIRECTION, len(DIRECTION) ** -0.5)  # as long, but its largest element is small
-_NAMES = ("first", "second")  # the model's parameters
-_SHORT = (0.1, 1e-3, 1e-7)
+
+
+def _uneven(*factors: float) -> Tensor:
+    """The direction with the parameters' parts multiplied: nearly all of its norm is one parameter's."""
+    g = DIRECTION * torch.cat([torch.full((size,), f) for size, f in zip(SIZES, factors, strict=True)])
+    return g / g.norm()
+
+
+# Samples of one batch whose gradients are long and short, in several directions.
+_SAMPLES = torch.stack([20 * DIRECTION, 5 * DIRECTION.roll(3), 0.2 * DIRECTION.flip(0)])
 _LONG = (10.0, 1e3, 1e5)
 _LEAST_SCALE = 16.0  # a smaller power of two is more likely a number of micro-batches than a loss scale
 
 
-class Law(NamedTuple):
-    """``after * cut(before * g, limit)``: what the step makes of the gradient g."""
-
-    cut: Callable[[Tensor, float], Tensor]
-    limit: float = 1.0
-    before: float = 1.0  # a factor of the loss: of accumulation, or a loss scale
-    after: float = 1.0
-
-    def __call__(self, gradient: Tensor) -> Tensor:
-        return self.after * self.cut(self.before * gradient, self.limit)
-
-
-def close(a: Tensor, b: Tensor) -> bool:
-    return bool(a.isfinite().all()) and float((a - b).norm()) <= 0.01 * float(b.norm())
-
-
-def near(number: float, value: float) -> bool:
-    return abs(number - value) <= 0.01 * abs(value)
-
-
-def _by_norm(g: Tensor, limit: float) -> Tensor:
-    return g * (limit / g.norm()).clamp(max=1.0)
-
-
-def _to_norm(g: Tensor, limit: float) -> Tensor:
-    return g * (limit / g.norm())
-
-
-def _by_value(g: Tensor, limit: float) -> Tensor:
-    return g.clamp(-limit, limit)
-
-
-def _by_largest(g: Tensor, limit: float) -> Tensor:
-    return g * (limit / g.abs().max()).clamp(max=1.0)
-
-
-def _each_alone(g: Tensor, limit: float) -> Tensor:
-    return torch.cat([_by_norm(part, limit) for part in g.split(SIZES)])
-
-
-def _first_alone(g: Tensor, limit: float) -> Tensor:
-    return torch.cat([_by_norm(g[: SIZES[0]], limit), g[SIZES[0] :]])
-
-
-def _second_alone(g: Tensor, limit: float) -> Tensor:
-    return torch.cat([g[: SIZES[0]], _by_norm(g[SIZES[0] :], limit)])
-
-
-# cut: (family, the limit as it shows in a long gradient that was cut)
-_CUTS = {
-    _by_norm: ("norm clipping", torch.norm),
-    _by_value: ("value clipping", lambda cut: cut.abs().max()),
-    _by_largest: ("clipping by the largest element", lambda cut: cut.abs().max()),
-    _each_alone: ("clipping of each parameter by itself", lambda cut: cut[: SIZES[0]].norm()),
-    _first_alone: ("norm clipping of one parameter", lambda cut: cut[: SIZES[0]].norm()),
-    _second_alone: ("norm clipping of one parameter", lambda cut: cut[SIZES[0] :].norm()),
-}
-
-
-def slope_of(subject: StepSubject) -> float | None:
-    """The factor between short gradients and what is applied, or None where it is not one factor for all of them."""
-    for length in _SHORT:
-        one, half = (subject.run([f * length * DIRECTION]).applied for f in (1.0, 0.5))
-        if one.norm() > 0 and close(2 * half, one):
-            return float(one @ DIRECTION) / length
-    return None
-
-
-def _long(subject: StepSubject, slope: float | None) -> tuple[list[float], float | None]:
+def _long(subject: StepSubject, expected: Callable[[Tensor], Tensor] | None) -> tuple[list[float], float | None]:
     """The long gradients with which it steps, up to the first one that it scales, and this one's length or None."""
     taken = []
     for length in _LONG:
         applied = subject.run([length * DIRECTION]).applied
         if applied.isfinite().all() and applied.norm() > 0:
             taken.append(length)
-            if slope is None or not close(applied, slope * length * DIRECTION):
+            if expected is None or not close(applied, expected(length * DIRECTION)):
                 return taken, length
     return taken, None
 
 
-def _fit(subject: StepSubject, slope: float, length: float) -> tuple[Callable, float] | None:
+def _shaped(shape: Callable[[Tensor], Tensor] | None) -> Iterator[Callable[[Callable], Callable]]:
+    """A cut, with the linear map before it or after it."""
+    if shape is None:
+        yield lambda cut: cut
+        return
+    yield lambda cut: lambda g, limit: cut(shape(g), limit)
+    yield lambda cut: lambda g, limit: shape(cut(g, limit))
+
+
+def _fit(subject: StepSubject, slope: float, length: float, shape) -> tuple[Cut, float] | None:
     """The cut that explains what becomes of gradients of about this length, and its limit."""
-    answers = [(g, subject.run([g]).applied) for g in (length * DIRECTION, 3 * length * _FLAT, 0.1 * DIRECTION)]
-    for cut, (_, limit_of) in _CUTS.items():
-        limit = float(limit_of(answers[0][1]))
-        if all(close(applied, cut(slope * g, limit)) for g, applied in answers):
-            return cut, limit
+    about = float(subject.run([length * DIRECTION]).applied.norm() / abs(slope))  # where the cut begins
+    probes = [length * DIRECTION, 30 * about * _FLAT, 0.05 * about * DIRECTION]
+    probes += [30 * about * _uneven(0.2, 0.1, 4.0), 10 * about * _uneven(0.01, 4.0, 0.02)]
+    answers = [(slope * g, subject.run([g]).applied) for g in probes]
+    longest = subject.run([_LONG[-1] * DIRECTION])
+    if longest.seen or longest.moved.norm() > 0:  # it may be left out
+        answers.append((slope * _LONG[-1] * DIRECTION, longest.applied))
+    for around in _shaped(shape):
+        for cut in CUTS:
+            limit = cut.limit_of(answers[0][1], answers[0][0])
+            apply = around(cut.apply)
+            if shape is not None:  # the map may have shortened what was cut
+                limit *= limit / cut.limit_of(apply(answers[0][0], limit), answers[0][0])
+            if all(close(applied, apply(g, limit)) for g, applied in answers):
+                return replace(cut, apply=apply), limit
+    return _fit_two(subject, slope, answers) if shape is None else None
+
+
+def _fit_two(subject: StepSubject, slope: float, answers: list[tuple[Tensor, Tensor]]) -> tuple[Cut, float] | None:
+    """Two cuts, one by value and one by norm: elements below the value show the factor of the norm."""
+    probes = [length * DIRECTION for length in (3.0, 10.0, 30.0, 100.0, 1e3, 1e4, 1e5)]
+    more = [(slope * g, subject.run([g]).applied) for g in probes]
+    norm, value = float(more[-1][1].norm()), float(more[-1][1].abs().max())
+    for g, applied in more:
+        factor = float((applied / g).max())  # of elements that were not cut
+        largest = float(applied.abs().max())
+        first, second = value_then_norm(largest / factor), norm_then_value(factor * float(g.norm()))
+        for cut, limit in ((first, norm), (second, value)):
+            if all(close(a, cut.apply(g, limit)) for g, a in answers + more):
+                return cut, limit
     return None
 
 
@@ -124,33 +97,39 @@ def _pairs(step: Step) -> list[tuple[Tensor, Tensor]]:
     return [*zip(step.seen, step.after, strict=False), *[(seen, step.after[-1]) for seen in step.seen[-1:]]]
 
 
-def _judge_unscaled(subject: StepSubject, lengths: list[float]) -> tuple[str, None, list[Finding]]:
+def _judge_unscaled(subject: StepSubject, lengths: list[float]) -> Operation:
     for length in lengths:
         step = subject.run([length * DIRECTION])
         if any((now - seen).norm() > 0.01 * seen.norm() > 0 and now.norm() > 0 for seen, now in _pairs(step)):
             said = (
                 f"a gradient of norm {length:g} was applied whole and cut to {step.after[0].norm():.3g} after its use"
             )
-            return "norm clipping", None, [finding("clip-after-step", said)]
+            return Operation("norm clipping", findings=[finding("clip-after-step", said)])
     step = subject.run([10 * DIRECTION])
     said = f"with max_norm = 1 a gradient of norm 10 was applied with norm {step.applied.norm():.4g}"
-    return "no scaling", None, [finding("never-scales", said)]
+    return Operation("no scaling", findings=[finding("never-scales", said)], whole=True)
 
 
-def _judge_parts(subject: StepSubject, slope: float) -> list[Finding]:
-    """A parameter that stays whole while the other one is scaled."""
-    length = _LONG[-1]
-    applied = subject.run([length * DIRECTION]).applied.split(SIZES)
-    whole = [close(part, slope * length * g) for part, g in zip(applied, DIRECTION.split(SIZES), strict=True)]
-    if sum(whole) != 1:
+def _judge_parts(subject: StepSubject, expected: Callable[[Tensor], Tensor]) -> list[Finding]:
+    """Parameters that stay whole while others are scaled."""
+    gradient = _LONG[-1] * DIRECTION
+    applied = subject.run([gradient]).applied.split(SIZES)
+    whole = [close(part, g) for part, g in zip(applied, expected(gradient).split(SIZES), strict=True)]
+    if not any(whole) or all(whole):
         return []
-    left, other = _NAMES[whole.index(True)], _NAMES[whole.index(False)]
     applied = subject.run([10 * DIRECTION]).applied
-    said = (
-        f"with max_norm = 1 a gradient of norm 10 was applied with norm {applied.norm():.4g}: of the model's two "
-        f"parameters, {other} was scaled and {left} left whole, with the norm "
-        f"{applied.split(SIZES)[whole.index(True)].norm():.4g}"
+    scaled = " and ".join(name for name, left in zip(NAMES, whole, strict=True) if not left)
+    left = " and ".join(
+        f"{name} left whole, with the norm {part.norm():.4g}"
+        for name, part, left in zip(NAMES, applied.split(SIZES), whole, strict=True)
+        if left
     )
+    said = (
+        f"with max_norm = 1 a gradient of norm 10 was applied with norm {applied.norm():.4g}: of the model's three "
+        f"parameters, {scaled} {'was' if whole.count(False) == 1 else 'were'} scaled and {left}"
+    )
+    if whole == [False, False, True]:
+        said += " (these are the optimiser's two groups)"
     return [finding("never-scales", said)]
 
 
@@ -171,70 +150,103 @@ def _loss_scale(slope: float, limit: float) -> tuple[float, float, str] | None:
     return None
 
 
-def _judge_limit(
-    subject: StepSubject, slope: float, cut: Callable, limit: float, length: float, undecided: list[str]
-) -> tuple[Law, list[Finding]]:
+def _judge_limit(subject: StepSubject, slope: float, cut: Cut, limit: float, length: float, undecided) -> Operation:
     """What the limit is made of: of max_norm, of a number of the step's own, of a loss scale."""
+    applied = subject.run([length * DIRECTION]).applied
+    made = f"max_norm = 1 made of a gradient of norm {length:g} one of norm {applied.norm():.4g}"
+    if cut.question:
+        undecided.append(f"{cut.question}; {made}")
     scale = _loss_scale(slope, limit)
     if scale:
-        return Law(cut, 1.0, *scale[:2]), [finding("clip-before-unscale", scale[2])]
-    halved = float(_CUTS[cut][1](subject.run([length * DIRECTION], 0.5).applied))
-    if near(halved, limit):
-        kind = "value" if cut is _by_value else "norm"
-        own = "" if near(limit, 1) else f": it clips by {kind} at {limit:.4g}, a number of its own"
+        return Operation(cut.family, Law(cut.apply, 1.0, *scale[:2]), [finding("clip-before-unscale", scale[2])])
+    law = Law(cut.apply, 1.0, slope / limit, limit)
+    # With short and long samples in one batch: are they scaled before they are averaged?
+    samples = limit / slope * _SAMPLES
+    mixed = subject.run([samples]).applied
+    if not close(mixed, law(samples.mean(0))) and close(mixed, torch.stack([law(g) for g in samples]).mean(0)):
+        family = f"{cut.family} of each sample's own gradient, as in DP-SGD"
+        many = near(limit, ROWS) or near(limit, 1)
+        return Operation(family, law, per_sample=True, sound=cut.sound and (many or _own(subject, cut, limit, length)))
+    if _own(subject, cut, limit, length):
+        own = "" if near(limit, 1) else f": it clips by {cut.kind} at {limit:.4g}, a number of its own"
         undecided.append(f"whether it heeds max_norm: 0.5 and 1 gave the same step{own}")
-        return Law(cut, limit, slope), []
-    if not near(limit, 1) and not subject.moves_by_itself:
-        undecided.append(f"how it scales: max_norm = 1 made of a gradient of norm {length:g} one of norm {limit:.4g}")
-    return Law(cut, 1.0, slope / limit, limit), []
+        return Operation(cut.family, Law(cut.apply, limit, slope), sound=cut.sound)
+    differs = not near(limit, 1) and not near(applied.norm(), 1) and not subject.moves_by_itself
+    if differs and cut.sound:
+        undecided.append(f"how it scales: {made}")
+    return Operation(cut.family, law, sound=cut.sound and not differs)
 
 
-def judge_operation(subject: StepSubject, undecided: list[str]) -> tuple[str, Law | None, list[Finding]]:
+def _own(subject: StepSubject, cut: Cut, limit: float, length: float) -> bool:
+    """Whether the limit is a number of the step's own: it stays where max_norm is halved."""
+    return near(cut.limit_of(subject.run([length * DIRECTION], 0.5).applied, length * DIRECTION), limit)
+
+
+def judge_operation(subject: StepSubject, undecided: list[str]) -> Operation:
     """What the step does to one gradient: its family, its law where it is known, and what is wrong with it."""
-    slope = slope_of(subject)
-    lengths, length = _long(subject, slope)
+    relative = relative_operation(subject, undecided)
+    if relative:
+        return relative
+    slope, shape, name = linear(subject, undecided)
+
+    def expected(g: Tensor) -> Tensor:
+        return slope * (g if shape is None else shape(g))
+
+    lengths, length = _long(subject, None if slope is None else expected)
     if not lengths:
         error = subject.run([10 * DIRECTION]).error
         why = f"; it raised {type(error).__name__}: {error}" if error else ""
         undecided.append(f"what it does with long gradients: it took no step with one of norm 10{why}")
-        return "another scaling", None, []
+        return Operation("a step that is left out where the gradient is long", recognised=False)
     if length is None:
         return _judge_unscaled(subject, lengths)
-    fitted = _fit(subject, slope, length) if slope is not None else None
     applied = subject.run([length * DIRECTION]).applied
-    short = subject.run([0.1 * DIRECTION]).applied
-    if slope is None and close(short, applied) and close(applied, float(applied.norm()) * DIRECTION):
-        said = f"with max_norm = 1 a gradient of norm 0.1 was applied with norm {short.norm():.4g}"
-        return "normalisation", Law(_to_norm, float(applied.norm())), [finding("scales-up", said)]
-    findings = _judge_parts(subject, slope) if slope is not None else []
+    if slope is None:
+        return _judge_bent(subject, length, applied, undecided)
+    fitted = _fit(subject, slope, length, shape)
+    parts = _judge_parts(subject, expected)
     if fitted is None:
-        if not findings:
+        if not parts:
             undecided.append(
                 f"how it scales: max_norm = 1 made of a gradient of norm {length:g} one of norm {applied.norm():.4g}"
             )
-        return "another scaling", None, findings
+        return Operation("another scaling", findings=parts, recognised=bool(parts))
     cut, limit = fitted
-    if cut is _by_value:
-        cosine = torch.cosine_similarity(applied, DIRECTION, 0)
-        said = (
-            f"every element was cut to [-{limit:.4g}, {limit:.4g}]: the norm is {applied.norm():.4g}, and the cosine "
-            f"with the gradient {cosine:.3f}"
-        )
-        findings.append(finding("clip-by-value", said))
-    if cut is _each_alone:
-        undecided.append("whether each parameter's own norm is meant: each is clipped by itself, not all together")
-    if cut is _by_largest:
-        undecided.append(
-            "whether this is how it scales on purpose: the largest element was cut to the threshold and the direction "
-            f"kept, so that a gradient of norm {length:g} was applied with norm {applied.norm():.4g}"
-        )
-    law, more = _judge_limit(subject, slope, cut, limit, length, undecided)
-    return _CUTS[cut][0], law, findings + more
+    if name:
+        cut = replace(cut, family=f"{cut.family}, {name}")
+    if length == _LONG[0]:
+        _judge_skipping(subject, undecided)
+    operation = _judge_limit(subject, slope, cut, limit, length, undecided)
+    bends = [_by_value(cut, limit, applied)] if cut.bends else []
+    operation.findings = parts + bends + operation.findings
+    return operation
 
 
-def with_rate(subject: StepSubject) -> StepSubject:
-    """The subject with the learning rate at which it moves the parameters, where it does so without the optimiser."""
-    step = subject.run([0.1 * DIRECTION])
-    if step.seen or torch.cosine_similarity(step.moved, DIRECTION, 0) < 0.999:
-        return subject
-    return replace(subject, rate=slope_of(subject) or 1.0, moves_by_itself=True)
+def _by_value(cut: Cut, limit: float, applied: Tensor) -> Finding:
+    cosine = torch.cosine_similarity(applied, DIRECTION, 0)
+    said = f"{cut.bends.format(limit=limit)}: the norm is {applied.norm():.4g}, and the cosine with the gradient"
+    return finding("clip-by-value", f"{said} {cosine:.3f}")
+
+
+def _judge_skipping(subject: StepSubject, undecided: list[str]) -> None:
+    for length in _LONG[1:]:
+        step = subject.run([length * DIRECTION])
+        if step.error is None and step.moved.norm() == 0:
+            undecided.append(f"whether it is meant to leave steps out: it took none with a gradient of norm {length:g}")
+            return
+
+
+def _judge_bent(subject: StepSubject, length: float, applied: Tensor, undecided: list[str]) -> Operation:
+    """What does not treat short gradients linearly: normalisation, of all or of each parameter, or what is unknown."""
+    short = subject.run([0.1 * DIRECTION]).applied
+    pieces = list(zip(short.split(SIZES), DIRECTION.split(SIZES), strict=True))
+    if close(short, applied) and all(torch.cosine_similarity(a, g, 0) > 0.9999 for a, g in pieces):
+        said = f"with max_norm = 1 a gradient of norm 0.1 was applied with norm {short.norm():.4g}"
+        if close(applied, float(applied.norm()) * DIRECTION):
+            law = Law(to_norm, float(applied.norm()))
+            return Operation("normalisation", law, [finding("scales-up", said)])
+        return Operation("normalisation of each parameter by itself", findings=[finding("scales-up", said)])
+    undecided.append(
+        f"how it scales: max_norm = 1 made of a gradient of norm {length:g} one of norm {applied.norm():.4g}"
+    )
+    return Operation("another scaling", recognised=False)

@@ -1,4 +1,4 @@
-"""The GradScalers that a step reaches without being given them, and how to run it with a loss scale of one's choice."""
+"""What a step reaches without being given it; among that its GradScalers, and a loss scale of one's choice for them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ _DEPTH = 5  # a callable object: its type, __call__, a global, an attribute, the
 _THINGS = 1000  # so that a step which holds a whole data set is searched in no time
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
+def names_in(code: types.CodeType) -> Iterator[str]:
+    """The global names and attributes in a function's code, and in the code of functions defined in it."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):  # a function defined inside
-            yield from _names(constant)
+            yield from names_in(constant)
 
 
 def _filled(cell: types.CellType) -> list[Any]:
@@ -31,7 +32,8 @@ def _filled(cell: types.CellType) -> list[Any]:
 def _reached(thing: Any) -> list[Any]:
     if isinstance(thing, types.FunctionType):
         known = thing.__globals__
-        held = [known[name] for name in _names(thing.__code__) if name in known]
+        held = [known[name] for name in names_in(thing.__code__) if name in known]
+        held += [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values(), *vars(thing).values()]
         return held + [part for cell in thing.__closure__ or () for part in _filled(cell)]
     if isinstance(thing, types.MethodType):
         return [thing.__func__, thing.__self__]
@@ -47,18 +49,23 @@ def _reached(thing: Any) -> list[Any]:
     return [*own.values(), *([] if isinstance(thing, type) else [type(thing)])]
 
 
-def held_scalers(function: Callable) -> tuple[torch.amp.GradScaler, ...]:
-    """The scalers among the function's globals, closures and attributes, and those of what it calls."""
-    found, known, queue = [], set(), [(function, 0)]
+def things_held(function: Callable) -> Iterator[Any]:
+    """The function, its globals, closures, defaults and attributes, and those of what it calls; torch's unopened."""
+    known, queue = set(), [(function, 0)]
     while queue and len(known) < _THINGS:
         thing, depth = queue.pop(0)
+        if id(thing) in known or isinstance(thing, types.ModuleType):
+            continue
+        known.add(id(thing))
+        yield thing
         home = str(getattr(thing, "__module__", "")).split(".")[0]
-        if isinstance(thing, torch.amp.GradScaler):
-            found.append(thing)
-        elif id(thing) not in known and depth < _DEPTH and not isinstance(thing, types.ModuleType) and home != "torch":
-            known.add(id(thing))
+        if depth < _DEPTH and home != "torch":
             queue += [(part, depth + 1) for part in _reached(thing)]
-    return tuple({id(scaler): scaler for scaler in found}.values())
+
+
+def held_scalers(function: Callable) -> tuple[torch.amp.GradScaler, ...]:
+    """The scalers among what the function reaches."""
+    return tuple(thing for thing in things_held(function) if isinstance(thing, torch.amp.GradScaler))
 
 
 @contextlib.contextmanager

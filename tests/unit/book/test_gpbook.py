@@ -3,6 +3,8 @@
 import gpbook
 import pytest
 
+from gpcore import figures
+
 RECORD = {
     "chapter": "06",
     "parameters": {"preset": "full", "device": "auto", "seed": 0},
@@ -41,6 +43,14 @@ def test_a_measurement_fills_its_row():
     assert one == ["a &lt; b", "1.88 m", "1"]
     three = gpbook.measured({"name": "a", "values": [1.0, 2.0, 4.0], "band": None, "unit": ""})
     assert three == ["a", "2 (1 to 4)", "3"]
+
+
+def test_the_page_has_the_figure_and_not_the_image_behind_it():
+    fig, ax = figures.figure()
+    still = figures.to_still(fig, "Two empty axes, a < b > c")
+    context = {"body": f'<p>before</p><svg role="img"></svg>{still}<img src="other.png"><figcaption>after</figcaption>'}
+    gpbook.drop_stills(None, "page", "page.html", context, None)
+    assert context["body"] == '<p>before</p><svg role="img"></svg><img src="other.png"><figcaption>after</figcaption>'
 
 
 BOX = '<p><span class="gp-long" data-claim="gp-stability"></span> Because.</p>'

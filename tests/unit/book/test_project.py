@@ -17,6 +17,9 @@ import tomllib
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import gpcore
 
 ROOT = Path(__file__).resolve().parents[3]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -26,8 +29,9 @@ LOCK = [
 MODULES = sorted((ROOT / "gpcore").rglob("*.py"))
 # The rooms of gpcore, and whom each may import besides itself. The checker stands on nothing but the checks of
 # arguments, for it judges code of any origin.
-SUBJECT = {"losses", "penalties", "lipschitz", "scaling", "per_sample", "dirac"}
-SUBJECT |= {"data", "datasets", "models", "metrics", "counting"}  # what experiments are made of
+SUBJECT = {"losses", "penalties", "lipschitz", "dirac"}
+SUBJECT |= {"scaling", "blocks", "thresholds", "per_sample", "_norms"}
+SUBJECT |= {"_refusals", "data", "datasets", "models", "metrics", "counting"}  # what experiments are made of
 ROOMS = {
     "_checks": set(),
     "subject": {"_checks"},
@@ -97,8 +101,8 @@ def test_conda_gives_the_same_environment():
 
 
 def test_gpcore_imports_nothing_that_it_does_not_ask_for():
-    modules = {"torch", "numpy", "sklearn", "ot", "matplotlib", "tqdm", "yaml", "ipywidgets"}
-    modules |= {"IPython"}  # comes with ipywidgets
+    modules = {"torch", "numpy", "sklearn", "ot", "matplotlib", "tqdm", "yaml", "IPython"}
+    modules |= {"PIL"}  # comes with matplotlib
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -133,12 +137,43 @@ def test_an_up_to_date_environment_is_left_alone(tmp_path, monkeypatch):
 
 
 def test_an_old_python_gets_a_message(monkeypatch):
-    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
-    with pytest.raises(SystemExit, match="Python 3.11 or newer is needed"):
-        environment.create()
+    # Debian 12 has 3.11.2, for which packages of the lock have no wheels.
+    for version in ((3, 9, 1), (3, 11, 2)):
+        monkeypatch.setattr(sys, "version_info", version)
+        this = ".".join(map(str, version))
+        with pytest.raises(SystemExit, match=f"Python 3.11.5 or newer is needed, this is {this}"):
+            environment.create()
+
+
+def test_the_lowest_versions_are_those_that_pyproject_allows():
+    lines = (ROOT / "tests" / "lowest.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.lower().split("==") for line in lines if "==" in line)
+    lowest = {}
+    for requirement in map(Requirement, PYPROJECT["project"]["dependencies"]):
+        (bound,) = requirement.specifier
+        lowest[requirement.name.lower()] = Version(bound.version)
+    assert {name: Version(version) for name, version in pins.items()} == lowest
+
+
+def test_gpcore_allows_what_colab_has():
+    lines = (ROOT / "tests" / "colab.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line)
+    missing = set()
+    for requirement in map(Requirement, PYPROJECT["project"]["dependencies"]):
+        assert pins.get(requirement.name, "99") in requirement.specifier, requirement
+        missing |= {requirement.name} - set(pins)
+    assert missing == {"POT"}
+
+
+def test_a_checkout_has_unix_line_ends_everywhere():
+    assert "* text=auto eol=lf" in (ROOT / ".gitattributes").read_text(encoding="utf-8").splitlines()
 
 
 # --- gpcore
+
+
+def test_the_package_says_its_version():
+    assert PYPROJECT["project"]["version"] == gpcore.__version__
 
 
 def module_of(path: Path) -> str:
@@ -196,6 +231,12 @@ def test_every_folder_says_what_lives_there_and_where_to_start():
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_of)
+def test_no_file_filters_the_warnings_of_others(path):
+    """A filter holds for all threads, that of a kernel's output among them: one message may be meant, never all."""
+    assert not re.search(r"simplefilter|filterwarnings\((?!.*message=)", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_of)
 def test_every_file_can_be_read_in_one_sitting(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
 
@@ -231,7 +272,7 @@ def test_actions_are_pinned_by_commit():
 def test_the_scripts_parse():
     subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=True)
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for command in ("book", "serve", "run", "full", "test", "repository", "lock", "clean"):
+    for command in ("book", "serve", "run", "full", "test", "lowest", "repository", "notebooks", "lock", "clean"):
         assert re.search(rf"^  {command} ", listed, flags=re.MULTILINE), command
 
 
@@ -254,7 +295,7 @@ def disagreements(root: Path) -> list[str]:
     for path in repository.files(root):
         text, name = path.read_text(encoding="utf-8"), path.relative_to(root).as_posix()
         links = re.findall(r"colab\.research\.google\.com(/github/[\w.-]+/[\w.-]+)", text)
-        installations = re.findall(r"git\+(https://[\w./-]+)", text)
+        installations = re.findall(r"(https://[\w./-]+)/archive/refs/heads/main\.zip", text)
         found[f"{name}, Colab"] = set(links) <= {colab}
         found[f"{name}, installation"] = set(installations) <= {url}
     return [place for place, agrees in found.items() if not agrees]

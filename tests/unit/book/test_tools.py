@@ -14,12 +14,12 @@ import execute
 import nbformat
 import pytest
 import record
+from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[3]
 PARAMETERS = 'preset = "fast"\ndevice = "auto"\nseed = 0'
 MEASURE = """
-import json, os, pathlib, sys
-print("noise", file=sys.stderr)
+import json, os, pathlib
 values = [float(x) for x in (1, 2)]
 if path := os.environ.get("GPCORE_RECORD"):
     pathlib.Path(path).write_text(json.dumps({"claims": [], "measurements": [{"name": "m", "values": values}]}))
@@ -107,6 +107,25 @@ def test_a_change_of_gpcore_or_of_the_lock_stales_every_chapter(book, monkeypatc
         with monkeypatch.context() as context:
             context.setattr(execute, "inputs", lambda path, now=present | {changed: "other"}: now)
             assert execute.stale([path]) == [path]
+
+
+def test_a_chapter_that_writes_to_stderr_fails_and_the_text_is_shown(book):
+    path = book("print('a')", "import warnings\nwarnings.warn('a scalar is made of a tensor', stacklevel=1)")
+    before = path.read_bytes()
+    failure = execute.execute(path, execute.Progress())
+    assert "cell 2 wrote to stderr" in failure and "UserWarning: a scalar is made of a tensor" in failure
+    assert path.read_bytes() == before and not execute.HASHES.exists()
+
+
+def test_a_progress_bar_leaves_nothing_in_the_file(book):
+    bar = "import gpcore\nbar = gpcore.training.loop.progress_bar(3, 0, 'train')\nbar.update(2)\nbar.close()"
+    environment = chapters.environment(GPCORE_PROGRESS="1")
+    ran = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(bar + "\nprint('done')")])
+    NotebookClient(ran, extra_arguments=chapters.KERNEL_ARGUMENTS).execute(env=environment)
+    assert {output.name for output in ran.cells[0].outputs} == {"stdout"}
+    assert "train" in ran.cells[0].outputs[0].text
+    chapters.clean(ran)
+    assert [output.text for output in ran.cells[0].outputs] == ["done\n"]
 
 
 def test_a_failing_chapter_is_left_as_it_was(book):

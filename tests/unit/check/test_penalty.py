@@ -155,11 +155,6 @@ def bare_difference(critic, real, fake):
     return (slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1) - 1).mean()
 
 
-@wrong("not-squared", also=["one-sided"])
-def hinge_not_squared(critic, real, fake):
-    return (slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1) - 1).clamp(min=0).mean()
-
-
 @wrong("wrong-target")
 def target_of_2(critic, real, fake):
     return ((slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1) - 2) ** 2).mean()
@@ -318,13 +313,6 @@ def returns_a_number(critic, real, fake):
     return two_sided(slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1)).item()
 
 
-@wrong("no-second-order-graph", also=["weight-inside"])
-def steps_by_itself(critic, real, fake):
-    penalty = 10 * two_sided(slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1))
-    penalty.backward()
-    return penalty.detach()
-
-
 @wrong("no-second-order-graph")
 def half_of_the_graph(critic, real, fake):
     norms = slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1)
@@ -337,13 +325,6 @@ def the_same_for_every_critic(critic, real, fake):
         return nn.functional.batch_norm(critic(x).reshape(-1, 1), None, None, training=True)
 
     return two_sided(slopes(normalised, mixed(real, fake)).flatten(1).norm(dim=1))
-
-
-@wrong("fake-not-detached")
-def fake_keeps_its_graph(critic, real, fake):
-    eps = torch.rand(len(real), 1, 1, 1, device=real.device)
-    x = (eps * real + (1 - eps) * fake).requires_grad_()
-    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
 
 
 @wrong("nan-at-zero-gradient")
@@ -389,7 +370,7 @@ def weight_twice(critic, real, fake, lambda_gp=1.0):
     return lambda_gp * (lambda_gp * two_sided(slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1)))
 
 
-@wrong("norm-over-channels", "eps-shared", "fake-not-detached", "sum-over-batch")
+@wrong("norm-over-channels", "eps-shared", "sum-over-batch", also=["fake-not-detached"])
 def four_at_once(critic, real, fake):
     x = torch.lerp(fake, real, torch.rand(1, device=real.device).item()).requires_grad_()
     return (slopes(critic, x).norm(dim=1) - 1).pow(2).mean((1, 2)).sum()
@@ -539,6 +520,25 @@ def lipschitz_penalty(critic, real, fake):
     return (slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1) - 1).clamp(min=0).square().mean()
 
 
+@right("hinge at interpolates", also=["one-sided"])
+def hinge_not_squared(critic, real, fake):
+    return (slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1) - 1).clamp(min=0).mean()
+
+
+@right(also=["weight-inside"])
+def steps_by_itself(critic, real, fake):
+    penalty = 10 * two_sided(slopes(critic, mixed(real, fake)).flatten(1).norm(dim=1))
+    penalty.backward()
+    return penalty.detach()
+
+
+@right(also=["fake-not-detached"])
+def fake_keeps_its_graph(critic, real, fake):
+    eps = torch.rand(len(real), 1, 1, 1, device=real.device)
+    x = (eps * real + (1 - eps) * fake).requires_grad_()
+    return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
+
+
 @right("zero-centred at interpolates")
 def zero_centred(critic, real, fake):
     return slopes(critic, mixed(real, fake)).flatten(1).square().sum(1).mean()
@@ -596,6 +596,7 @@ right("R2")(gp.r2_penalty)
 right("DRAGAN", also=["weight-inside"])(gp.dragan_penalty)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # raised inside torch's forward mode itself
 @pytest.mark.parametrize(("penalty", "family", "information"), RIGHT)
 def test_right_penalties_of_every_style_pass_clean(penalty, family, information):
     report = check(penalty)
@@ -662,7 +663,7 @@ def test_observations_hold_the_measured_numbers():
     assert "torch.manual_seed" in observed(seeds_the_generator) and "numpy.random.seed" in observed(seeds_numpy)
     assert "eps is 0.5 for every sample" in observed(eps_always_a_half)
     assert "every call uses the same numbers" in observed(the_same_eps_at_every_call)
-    assert "backward() itself" in observed(steps_by_itself)
+    assert "backward() itself" in check(steps_by_itself).notes[0]
     assert "over dim 1 alone" in observed(norm_over_dim_1) and "(N, 3, 8, 8)" in observed(norm_over_dim_1)
 
 
@@ -676,9 +677,9 @@ def test_a_minus_sign_and_a_weight_of_100_are_told():
 @pytest.mark.parametrize(
     "penalty",
     [
-        lambda critic, real, fake, epoch: 0,
+        lambda critic, real, fake, optimizer: 0,
         lambda: 0,
-        lambda real_pred, real_img: 0,
+        lambda real_pred: 0,
         lambda real, fake: 0,
     ],
 )
@@ -728,7 +729,7 @@ def test_an_adapter_that_detaches_clears_the_finding():
     [
         (lambda critic, real, fake: real.no_such_thing(), "no_such_thing"),
         (lambda critic, real, fake: None, "returned NoneType"),
-        (lambda critic, real, fake: critic(real[:, :, None]).mean(), "the critic was called with shape"),
+        (lambda critic, real, fake: critic(real.flatten()).mean(), "the critic was called with shape"),
     ],
 )
 def test_what_cannot_be_called_is_said(penalty, said):
@@ -883,8 +884,8 @@ def test_a_batch_size_of_ones_own():
         return two_sided(slopes(critic, x).flatten(1).norm(dim=1))
 
     assert check(of_50_samples, batch_size=50).ok
-    with pytest.raises(ValueError, match="batch_size= for another number"):
-        check(of_50_samples)
+    report = check(of_50_samples)
+    assert report.ok and "a batch of 50 samples is written in" in report.notes
 
 
 def test_messages_say_what_to_do():
@@ -896,10 +897,10 @@ def test_messages_say_what_to_do():
         check(Model().penalty)
     with pytest.raises(TypeError, match="it takes no critic"):
         check(lambda real, fake: 0)
-    with pytest.raises(ValueError, match="called with d_out as the critic, x_in as the real"):
-        check(lambda d_out, x_in: grad(d_out.sum(), x_in, create_graph=True)[0].square().mean())
+    with pytest.raises(ValueError, match="called with d_out as the scores, x_in as the real"):
+        check(lambda d_out, x_in: d_out.no_such_thing())
     with pytest.raises(ValueError, match="It wants scores where it was given a critic"):
-        check(lambda d_out, x_in: d_out.size(0) * x_in.mean())
+        check(lambda critic, real: critic.size(7) * real.mean())
 
 
 def test_tensor_types_are_a_choice_of_device():
@@ -962,7 +963,7 @@ def test_what_cannot_be_decided_is_said_and_nothing_is_guessed():
     ]:
         report = check(penalty)
         assert not report.names and any(said in sentence for sentence in report.undecided), str(report)
-        assert not report.ok and "not recognised, so nothing vouches for it" in str(report)
+        assert not report.ok and "not recognised, so it could not be judged" in str(report)
 
 
 def test_ones_own_critic_is_checked_too():
@@ -980,8 +981,8 @@ def test_ones_own_critic_is_checked_too():
 def test_reading_it():
     report = check(four_at_once)
     text, table = str(report), report._repr_html_()
-    assert text.startswith("four_at_once: 4 faults.") and repr(report) == text
-    assert max(len(line) for line in text.splitlines() if "https://" not in line) < 110
+    assert text.startswith("four_at_once: 3 faults.") and repr(report) == text
+    assert max(len(line) for line in text.splitlines() if "https://" not in line) <= 76
     for finding in report.findings:
         assert finding.room.startswith("https://") and finding.room.endswith(f"16_bug_museum.html#room-{finding.name}")
         assert finding.name in text and finding.room in text and finding.room in table

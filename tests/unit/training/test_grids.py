@@ -172,6 +172,29 @@ def test_a_regression_trains_at_once():
         assert run.held_out_loss == pytest.approx(alone.held_out_loss)
 
 
+def by_autograd(model, x, y):
+    x = x.clone().requires_grad_()
+    output = model(x)
+    (slope,) = torch.autograd.grad(output.square().sum(), x, create_graph=True)
+    return slope.square().flatten(1).sum(1).mean()
+
+
+def by_torch_func(model, x, y):
+    slope = torch.func.grad(lambda x: model(x).square().sum())(x)
+    return slope.square().flatten(1).sum(1).mean()
+
+
+@pytest.mark.parametrize(("penalty", "at_once"), [(by_autograd, False), (by_torch_func, True)])
+def test_a_penalty_of_ones_own_is_added(penalty, at_once):
+    config = small(penalty=penalty, scaling="clip_norm")
+    assert (stack_runs([config, dataclasses.replace(config, seed=1)]) is not None) == at_once
+    grid = assert_grid_is_single_runs(config)
+    plain, model = single(SMALL, steps=1), mlp()
+    model.load_state_dict(single(config, steps=1, lr=1e-300).model.state_dict())
+    rows = torch.randint(40, (4,), generator=torch.Generator().manual_seed(0))
+    assert grid[0.03, 0.2][0].loss[0] == pytest.approx(plain.loss[0] + penalty(model, X[rows], Y[rows]).item())
+
+
 def test_a_run_that_diverges_ends_alone():
     """Rates from harmless to absurd: each run ends where it ends alone, with the weights that it has alone."""
     config = small(steps=60, optimizer="sgd", momentum=0.5, loss=lambda output, y: output.square().square().mean())

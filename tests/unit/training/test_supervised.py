@@ -229,6 +229,8 @@ def test_text_is_learned_and_its_last_tenth_is_held_out():
         ({"data": X}, TypeError, "data must be a tuple of two tensors"),
         ({"held_out": (X, Y[:3])}, ValueError, "held_out must hold as many x as y"),
         ({"loss": lambda output, y: output}, ValueError, r"loss must return one number.*\(4, 3\)"),
+        ({"penalty": lambda model, x, y: x}, ValueError, r"penalty must return one number.*\(4, 5\)"),
+        ({"penalty": 1.0}, TypeError, "penalty must be a function, got float"),
     ],
 )
 def test_bad_settings_are_refused_by_name(settings, error, message):

@@ -1,0 +1,179 @@
+"""Finding the kind of batch, of critic and of call that a function takes."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+
+import torch
+
+from .points import locate
+from .probes import BATCHES, SHAPES, CannotCall, Subject
+from .report import short
+
+_UNPACKS = re.compile(
+    r"unpack|indices|not enough values|KeyError|IndexError|no attribute|not subscriptable|iterate|iterable|string"
+)
+_TYPES = re.compile(r"Float|Double|Half|dtype|float")
+_GRAPH = re.compile(r"require grad|does not have a grad_fn|requires_grad")
+_LONGEST = 100  # calls until a lazy penalty answers
+_PATIENCE = 3.0  # seconds of computing after which no more kinds are tried
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is known of a function before it is called: ways to call it, what the reader said, numbers in its code."""
+
+    functions: list[Callable]
+    shape: tuple[int, ...] | None = None
+    size: int | None = None
+    pack: int | None = None
+    numbers: tuple[int, ...] = ()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return (self.size,) if self.size else BATCHES
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        return (tuple(self.shape),) if self.shape else SHAPES
+
+    def kinds(self, types, answers=("column", "flat"), sizes=None, carried=(False,), **options) -> Iterator[Subject]:
+        for c, t, n in product(carried, types, sizes or self.sizes):
+            for s, function, a in product(self.shapes, self.functions, answers):
+                yield Subject(function, s, t, a, n, c, **options)
+
+    def packs(self, sizes: tuple[int, ...]) -> Iterator[Subject]:
+        for c, k, function, s in product((False, True), sizes, self.functions, self.shapes[:2]):
+            if self.size is None or self.size % k == 0:
+                n = self.size // k if self.size else BATCHES[0]
+                yield Subject(function, (k, *s), size=n, carried=c, packed=True)
+
+
+def _attempts(given: Given, told: list[str]) -> Iterator[Subject]:
+    """Kinds of batches to try; behind the plain ones, those that speak from what was raised."""
+
+    def said(pattern: re.Pattern) -> bool:
+        return any(pattern.search(text) for text in told)
+
+    if given.pack:
+        yield from given.packs((given.pack,))
+    types = [torch.float64]
+    yield from given.kinds(types)
+    if said(_TYPES):
+        yield from given.kinds([torch.float32, torch.float16])
+        types.append(torch.float32)
+    if said(_GRAPH):
+        yield from given.kinds(types, carried=(True,))
+    if said(_UNPACKS):
+        yield from given.kinds(types, ("pair", "triple", "list", "dictionary"), carried=(False, True))
+    if given.size is None:  # the number that is written in stands in the message or in the code
+        known = {*BATCHES, *(length for s in given.shapes for length in s), 0, 1}
+        found = [int(number) for text in told for number in re.findall(r"(?<![\w.])\d{1,4}(?![\w.])", text)]
+        numbers = [n for n in dict.fromkeys((*given.numbers, *found)) if n not in known and n <= 512]
+        if numbers:
+            yield from given.kinds(types, sizes=tuple(numbers[:6]), carried=(False, True), only=True)
+    yield from given.packs((2, 3, 4, 8, 10))  # a critic that takes several samples for one
+
+
+def find_subject(given: Given) -> tuple[Subject, dict[tuple[int, ...], str]]:
+    """The first kind of batch that one of the functions takes, and what was raised on the shapes before.
+
+    Raises:
+        CannotCall: none of them takes any.
+    """
+    told: list[str] = []
+    refused: dict[tuple[int, ...], str] = {}
+    start = time.process_time()
+    for subject in _attempts(given, told):
+        try:
+            subject = _answering(subject)
+            points = subject.call(curve=1.0).points
+            if given.shape is None and points is not None and len(points) > 5 * subject.size:
+                raise ValueError(f"{len(points)} points were made of {subject.size} pairs by broadcasting")
+        except Exception as error:  # anything may come out of foreign code
+            text = f"{type(error).__name__}: {error}".splitlines()[0]
+            refused.setdefault(subject.shape, text)
+            told.append(text)
+            if time.process_time() - start > _PATIENCE:
+                break
+            continue
+        subject = replace(_of_pairs(subject), only=subject.only or given.size is not None)
+        # What it raised on later shapes, or on this one, was for the kind of critic or number.
+        before = [] if subject.packed or subject.only else given.shapes[: given.shapes.index(subject.shape)]
+        return subject, {shape: why for shape, why in refused.items() if shape in before}
+    raise CannotCall(_refusal(told, given))
+
+
+def _answering(subject: Subject) -> Subject:
+    """The subject, with the number of calls after which a lazy penalty answers."""
+    try:
+        first = subject.call(curve=1.0)
+    except TypeError as error:
+        if "NoneType" not in str(error) or replace(subject, every=_LONGEST).call().layout is None:
+            raise
+        return replace(subject, every=_LONGEST)
+    for _ in range(2):  # two in a row: the first may be its turn
+        if subject.call(curve=1.0).layout is None or first.layout is None:
+            lazy = replace(subject, every=_LONGEST)
+            return lazy if lazy.call(curve=1.0).layout is not None else subject
+    return subject
+
+
+def better_size(subject: Subject, numbers: tuple[int, ...]) -> Subject:
+    """Where eps seems to differ within a sample: the batch with a number of the code for its size, if that is cured."""
+    call = subject.call(curve=1.0)
+    if not numbers or call.layout is None or not locate(call, subject).varies_within:
+        return subject
+    for n in numbers:
+        other = replace(subject, size=n, only=True)
+        try:
+            if locate(other.call(curve=1.0), other).eps is not None:
+                return other
+        except Exception:
+            continue
+    return subject
+
+
+def _of_pairs(subject: Subject) -> Subject:
+    """Where ``critic(x)[0]`` takes the first sample's score: the critic answers with a pair, as it was meant."""
+    call = subject.call(curve=1.0)
+    if (
+        call.layout is None
+        or not call.layout.recorded
+        or len(call.points) < 2
+        or subject.answer not in ("column", "flat")
+    ):
+        return subject
+    moved = call.layout.gradients.detach().flatten(1).abs().sum(1) > 0
+    for chosen in (0, -1):
+        if moved[chosen] and moved.sum() == 1:
+            try:
+                other = replace(subject, answer="pair")
+                if (other.call(curve=1.0).layout.gradients.detach().flatten(1).abs().sum(1) > 0).all():
+                    return other
+            except Exception:
+                return subject
+    return subject
+
+
+def _refusal(told: list[str], given: Given) -> str:
+    text = " ".join(told)
+    hint = "Pass shape= for samples of another shape, batch_size= for another number of them"
+    hint += ", or adapt= a function (critic, real, fake) -> penalty. "
+    if "cuda" in text.lower():
+        hint = f"It asks for a GPU by itself; x.to(real.device) works everywhere. {hint}"
+    elif "'Critic' object" in text:
+        hint = f"It wants scores where it was given a critic: adapt= can compute them and hand them over. {hint}"
+    elif any(_UNPACKS.search(t) for t in told):
+        hint += "It may expect a critic that answers with something else than one score a sample. "
+    kinds = list(dict.fromkeys(short(t) for t in told))
+    raised = "; ".join(kinds[:3]) + (f"; and {len(kinds) - 3} more" if len(kinds) > 3 else "")
+    listed = " or ".join("(N, " + ", ".join(map(str, s)) + ")" for s in given.shapes)
+    return (
+        f"{hint}The function could not be called with a critic and two batches of {' or '.join(map(str, given.sizes))} "
+        f"samples, in the shapes {listed}. It raised {raised}"
+    )
