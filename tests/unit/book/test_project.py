@@ -31,7 +31,7 @@ MODULES = sorted((ROOT / "gpcore").rglob("*.py"))
 # arguments, for it judges code of any origin.
 SUBJECT = {"losses", "penalties", "lipschitz", "dirac"}
 SUBJECT |= {"scaling", "blocks", "thresholds", "per_sample", "_norms"}
-SUBJECT |= {"_refusals", "data", "datasets", "models", "metrics"}  # what experiments are made of
+SUBJECT |= {"_refusals", "data", "datasets", "models", "metrics", "counting"}  # what experiments are made of
 ROOMS = {
     "_checks": set(),
     "subject": {"_checks"},
