@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import re
@@ -48,6 +49,15 @@ def first_sentence(value) -> str:
     return re.split(r"(?<=[.:!?]) (?=[A-Z`(])", text)[0]
 
 
+def _directive(name: str, value) -> str:
+    """Return the directive that documents an object; the fields of a dataclass stand in its docstring already."""
+    if not inspect.isclass(value):
+        return f".. autofunction:: {name}\n"
+    fields = [field.name for field in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []
+    leave_out = f"\n   :exclude-members: {', '.join(fields)}" if fields else ""
+    return f".. autoclass:: {name}\n   :members:{leave_out}\n"
+
+
 class Reference(Directive):
     """``{reference} gpcore.losses``: the names of one or several modules, separated by spaces."""
 
@@ -60,8 +70,7 @@ class Reference(Directive):
             for name, value in public(module).items():
                 typed = name.replace("gpcore.", "gp.", 1)
                 rows.append(f"   * - :py:obj:`{typed} <{name}>`\n     - {first_sentence(value)}")
-                kind = "autoclass" if inspect.isclass(value) else "autofunction"
-                documented.append(f".. {kind}:: {name}" + ("\n   :members:" if kind == "autoclass" else "") + "\n")
+                documented.append(_directive(name, value))
         table = ".. list-table::\n   :widths: 35 65\n   :header-rows: 1\n\n   * - name\n     - what it does\n"
         text = "```{eval-rst}\n" + table + "\n".join(rows) + "\n\n" + "\n".join(documented) + "\n```"
         return self.parse(text)
