@@ -6,7 +6,7 @@ Two families of control over gradients. A *gradient penalty* acts on the norm of
 
 import importlib
 
-from . import data, datasets, dirac, losses, metrics, models, penalties, scaling
+from . import counting, data, datasets, dirac, losses, metrics, models, penalties, scaling
 from .blocks import adaptive_clip_, clip_group_norms_, clip_rms_
 from .check import museum
 from .check.penalty import check

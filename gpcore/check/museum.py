@@ -209,7 +209,7 @@ PENALTIES = (
         "The logged penalty is right and trains nothing: the critic is a plain one.",
     ),
     Room(
-        *("fake-not-detached", fake_not_detached, "PyTorch-GAN"),
+        *("fake-not-detached", fake_not_detached, "Machine-Learning-Collection, which clears the gradients"),
         "The critic's step leaves a gradient in the generator's parameters, and pays for it.",
     ),
     Room(

@@ -39,7 +39,7 @@ def written_in(function: Callable) -> tuple[int, ...]:
         return ()
     space = getattr(target, "__globals__", {})
     found = [*code.co_consts, *(space.get(name) for name in code.co_names)]
-    return tuple(n for n in dict.fromkeys(found) if type(n) is int and 2 < n <= 512)
+    return tuple(dict.fromkeys(n for n in found if type(n) is int and 2 < n <= 512))
 
 
 @contextmanager

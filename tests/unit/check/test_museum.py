@@ -196,3 +196,13 @@ def test_gpcores_tests_would_find_each_step(room, monkeypatch):
 def test_gpcores_tests_pass_the_right_step_in_the_same_place(monkeypatch):
     monkeypatch.setattr(gp, "clip_norm_", as_clip_norm(right_step))
     assert failures(SCALING_TESTS) == 0
+
+
+def test_the_cards_of_the_chapter_quote_their_rooms():
+    notebook = json.loads((chapters.NOTEBOOKS / "16_bug_museum.ipynb").read_text(encoding="utf-8"))
+    text = "\n\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+    cards = re.findall(r'<a id="room-([\w-]+)"></a>\n### .+?\n\n```python\n(.+?)# wrong\n', text)
+    quoted = {name: line.strip() for name, line in cards if name in ROOMS}
+    assert len(quoted) >= 20
+    for name, line in quoted.items():
+        assert line in ROOMS[name].source, name
