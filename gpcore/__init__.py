@@ -6,7 +6,7 @@ Two families of control over gradients. A *gradient penalty* acts on the norm of
 
 import importlib
 
-from . import data, datasets, dirac, losses, metrics, models, penalties, scaling
+from . import counting, data, datasets, dirac, losses, metrics, models, penalties, scaling
 from .blocks import adaptive_clip_, clip_group_norms_, clip_rms_
 from .check import museum
 from .check.penalty import check
@@ -32,7 +32,7 @@ from .losses import (
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
-from .metrics import frechet_distance, mode_coverage, norm_statistics, wasserstein_distance
+from .metrics import frechet_distance, mode_coverage, norm_statistics, perfect_critic, wasserstein_distance
 from .page import evidence, runs
 from .page.study import Study
 from .page.tables import table

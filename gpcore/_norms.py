@@ -40,13 +40,17 @@ def with_gradients(parameters: Parameters) -> list[Tensor]:
             stacklevel=4,
         )
     for i, item in enumerate(items):
-        _check_item(i, item)
-    if items and all(p.grad is None and not p.requires_grad and not isinstance(p, nn.Parameter) for p in items):
+        if type(item) is not nn.Parameter:  # nearly all are, and this runs at every step
+            _check_item(i, item)
+    if len(set(map(id, items))) < len(items):
+        items = list({id(p): p for p in items}.values())
+    found = [p for p in items if p.grad is not None]
+    if items and not found and not any(p.requires_grad or isinstance(p, nn.Parameter) for p in items):
         raise TypeError(
             "parameters must hold parameters, got tensors that neither have a gradient nor require one: hand in the "
             "parameters and not their gradients"
         )
-    return [p for p in {id(p): p for p in items}.values() if p.grad is not None and p.grad.numel()]
+    return found
 
 
 def _check_item(i: int, item: object) -> None:
@@ -83,8 +87,7 @@ def summed(gradient: Tensor, order: float = 2.0) -> Tensor:
     return dense(gradient)
 
 
-def _norm(tensors: list[Tensor], order: float) -> Tensor:
-    alike = len({(t.dtype, t.device) for t in tensors}) == 1
+def _norm(tensors: list[Tensor], order: float, alike: bool) -> Tensor:
     if alike and sum(map(Tensor.numel, tensors)) < _SMALL * len(tensors):
         # Copying many small tensors into one takes less time than starting an operation on each.
         return torch.linalg.vector_norm(torch._utils._flatten_dense_tensors(tensors), order)
@@ -94,48 +97,68 @@ def _norm(tensors: list[Tensor], order: float) -> Tensor:
     return torch.linalg.vector_norm(torch.stack(norms), order)
 
 
-def measured(parameters: Parameters, norm_type: float = 2.0) -> tuple[list[Tensor], Tensor, float]:
-    """The parameters that have a gradient, the norm of all gradients as one vector, and this norm as a number.
+class Gradients:
+    """The gradients of parameters, measured as one vector.
 
-    The number is the only synchronisation of a step.
+    Attributes:
+        parameters: those that have a gradient.
+        norm, value: the norm as a tensor and as a number, which is the only synchronisation of a step.
 
     Raises:
         TypeError, ValueError: ``parameters`` are none, ``norm_type`` is none. FloatingPointError: a gradient is not
             finite.
     """
-    if isinstance(norm_type, bool) or not isinstance(norm_type, numbers.Real):
-        raise TypeError(f"norm_type must be a number, positive or float('inf'), got {norm_type!r}")
-    if not norm_type > 0:
-        raise ValueError(f"norm_type must be positive or float('inf'), got {norm_type!r}")
-    order = float(norm_type)
-    found = with_gradients(parameters)
-    if not found:
-        return [], torch.zeros(()), 0.0
-    tensors = [summed(p.grad, order) for p in found]
-    norm = _norm(tensors, order)
-    value = float(norm)
-    if value < 1e-15 or not math.isfinite(value):
+
+    def __init__(self, parameters: Parameters, norm_type: float = 2.0):
+        if isinstance(norm_type, bool) or not isinstance(norm_type, numbers.Real):
+            raise TypeError(f"norm_type must be a number, positive or float('inf'), got {norm_type!r}")
+        if not norm_type > 0:
+            raise ValueError(f"norm_type must be positive or float('inf'), got {norm_type!r}")
+        self.parameters = with_gradients(parameters)
+        self._gradients = [p.grad for p in self.parameters]
+        kinds = {(g.dtype, g.device, g.layout) for g in self._gradients}
+        # Whether all are real, dense and of one type and device, as in most networks.
+        self._plain = [(t.is_complex, layout) for t, _, layout in kinds] == [(False, torch.strided)]
+        self.norm, self.value = self._measure(float(norm_type))
+
+    def _measure(self, order: float) -> tuple[Tensor, float]:
+        plain = self._plain
+        tensors = self._gradients if plain else [summed(g, order) for g in self._gradients]
+        sizes = list(map(Tensor.numel, tensors))
+        if 0 in sizes:
+            tensors = [t for t in tensors if t.numel()]
+        if not tensors:
+            return torch.zeros(()), 0.0
+        norm = _norm(tensors, order, plain)
+        value = float(norm)
+        if value >= 1e-15 and math.isfinite(value):
+            return norm, value
         # Squares leave the range of float32 where the root of their sum would not: divide by the largest element first.
-        largest = torch.stack([t.abs().max().to(tensors[0].device, torch.float64) for t in tensors if t.numel()]).max()
+        largest = torch.stack([t.abs().max().to(tensors[0].device, torch.float64) for t in tensors]).max()
         value = float(largest)
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"the gradient's norm is {value}: nothing was scaled. Look at the loss and the step before this one"
             )
         if value > 0:
-            norm = largest * _norm([t.double() / largest.to(t.device) for t in tensors], order)
-            value = float(norm)
-    return found, norm, value
+            norm = largest * _norm([t.double() / largest.to(t.device) for t in tensors], order, plain)
+        return norm, float(norm)
 
-
-def multiply_(parameters: list[Tensor], factor: float) -> None:
-    """Multiply the gradients of these parameters in place."""
-    # One tensor without dimensions per device and type: PyTorch would make one of the number for every gradient anew.
-    kinds: dict[tuple, list[Tensor]] = {}
-    for gradient in (dense(p.grad) for p in parameters):
-        kinds.setdefault((gradient.device, gradient.dtype), []).append(gradient)
-    for (device, dtype), gradients in kinds.items():
+    def multiply_(self, factor: float) -> None:
+        """Multiply all of them in place."""
         # What is near the ends of float32's range is multiplied in two steps.
-        for part in [factor] if 1e-30 < factor < 1e30 else [factor**0.5] * 2:
-            number = torch.full((), part, dtype=torch.promote_types(dtype, torch.float32), device=device)
-            torch._foreach_mul_(gradients, number)
+        parts = [factor] if 1e-30 < factor < 1e30 else [factor**0.5] * 2
+        for gradients in self._alike():
+            dtype = torch.promote_types(gradients[0].dtype, torch.float32)
+            for part in parts:
+                # A tensor without dimensions: PyTorch would make one of the number for every gradient anew.
+                torch._foreach_mul_(gradients, torch.full((), part, dtype=dtype, device=gradients[0].device))
+
+    def _alike(self) -> Iterable[list[Tensor]]:
+        """The gradients as real dense tensors, those of one type and device together."""
+        if self._plain:
+            return [self._gradients]
+        kinds: dict[tuple, list[Tensor]] = {}
+        for gradient in map(dense, self._gradients):
+            kinds.setdefault((gradient.device, gradient.dtype), []).append(gradient)
+        return kinds.values()

@@ -17,7 +17,7 @@ from torch.nn.modules.conv import _ConvTransposeNd
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from . import _checks
-from ._norms import Parameters, dense, measured, multiply_, summed
+from ._norms import Gradients, Parameters, dense, summed
 
 _UNIT_AXES = WeakTensorKeyDictionary()  # weight of three dimensions or more: the axis of its units
 
@@ -71,16 +71,16 @@ def adaptive_clip_(parameters: Parameters, clipping: float = 0.01, eps: float = 
         tensor([0.0200, 0.0020])
     """
     clipping, eps = _checks.non_negative("clipping", clipping), _checks.non_negative("eps", eps)
-    found, norm, _ = measured(parameters)
-    for p in found:
+    gradients = Gradients(parameters)
+    for p in gradients.parameters:
         if p.grad.layout != torch.strided:
             raise TypeError(f"parameters hold a sparse gradient of shape {tuple(p.grad.shape)}: it has no units")
-    for p in found:
+    for p in gradients.parameters:
         axis = _unit_axis(p)
         limit = clipping * _unit_norms(p.detach(), axis).clamp(min=eps)
         factor = limit / _unit_norms(p.grad, axis).clamp(min=1e-300)
         p.grad.copy_(torch.where(factor < 1, factor * p.grad, p.grad))
-    return norm
+    return gradients.norm
 
 
 def clip_rms_(parameters: Parameters, threshold: float = 1.0) -> Tensor:
@@ -106,12 +106,12 @@ def clip_rms_(parameters: Parameters, threshold: float = 1.0) -> Tensor:
         tensor([1.4000, 0.2000])
     """
     threshold = _checks.non_negative("threshold", threshold)
-    found, norm, _ = measured(parameters)
-    for p in found:
+    gradients = Gradients(parameters)
+    for p in gradients.parameters:
         size = torch.linalg.vector_norm(summed(p.grad), dtype=torch.float64)
         limit = threshold * math.sqrt(p.grad.numel())
         dense(p.grad).mul_((limit / size.clamp(min=1e-300)).clamp(max=1.0))
-    return norm
+    return gradients.norm
 
 
 def clip_group_norms_(groups: Iterable[dict], max_norm: float | None = None) -> Tensor:
@@ -148,8 +148,8 @@ def clip_group_norms_(groups: Iterable[dict], max_norm: float | None = None) -> 
         if group.get("max_norm", max_norm) is None:
             raise TypeError(f"max_norm must be a number where a group has none: group {i} has no 'max_norm'")
     limits = [_checks.non_negative("max_norm", group.get("max_norm", max_norm)) for group in groups]
-    results = [measured(group["params"]) for group in groups]
-    for (found, _, value), limit in zip(results, limits, strict=True):
-        if value > limit:
-            multiply_(found, limit / value)
-    return torch.tensor([value for _, _, value in results])
+    parts = [Gradients(group["params"]) for group in groups]
+    for gradients, limit in zip(parts, limits, strict=True):
+        if gradients.value > limit:
+            gradients.multiply_(limit / gradients.value)
+    return torch.tensor([gradients.value for gradients in parts])

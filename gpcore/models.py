@@ -54,6 +54,24 @@ def mlp_generator(
     return nn.Sequential(*_mlp([noise_dim, *[width] * depth, dim], activation))
 
 
+def gaussian_generator(dim: int, std: float = 1.0) -> nn.Sequential:
+    """Return a generator ``(N, dim) -> (N, dim)`` that multiplies its noise by ``std``: ``N(0, std^2 I)``.
+
+    With ``Config(generator=..., noise_dim=dim, lr_generator=0)`` it stays there, and critics are trained alone.
+
+    Raises:
+        ValueError: ``std`` is not greater than 0 and finite.
+
+    Example:
+        >>> import torch
+        >>> gaussian_generator(2, std=3.0)(torch.tensor([[1.0, -2.0]])).tolist()
+        [[3.0, -6.0]]
+    """
+    linear = nn.Linear(dim, dim, bias=False)
+    nn.init.eye_(linear.weight).data.mul_(_checks.positive("std", std))
+    return nn.Sequential(linear)
+
+
 def _check_size(size: int) -> None:
     if size not in (8, 28):
         raise ValueError(f"size must be 8 (digits) or 28 (MNIST), got {size!r}")

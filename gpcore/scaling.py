@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from . import _checks
-from ._norms import Parameters, dense, measured, multiply_
+from ._norms import Gradients, Parameters, dense
 from .blocks import adaptive_clip_
 from .thresholds import AutoClip, ZClip
 
@@ -41,7 +41,7 @@ def total_norm(parameters: Parameters, norm_type: float = 2.0) -> Tensor:
         >>> gp.total_norm([w])
         tensor(5.)
     """
-    return measured(parameters, norm_type)[1]
+    return Gradients(parameters, norm_type).norm
 
 
 def clip_norm_(parameters: Parameters, max_norm: float, norm_type: float = 2.0) -> Tensor:
@@ -73,10 +73,10 @@ def clip_norm_(parameters: Parameters, max_norm: float, norm_type: float = 2.0) 
         (tensor(5.), tensor([0.6000, 0.8000]))
     """
     max_norm = _checks.non_negative("max_norm", max_norm)
-    found, norm, value = measured(parameters, norm_type)
-    if value > max_norm:
-        multiply_(found, max_norm / value)
-    return norm
+    gradients = Gradients(parameters, norm_type)
+    if gradients.value > max_norm:
+        gradients.multiply_(max_norm / gradients.value)
+    return gradients.norm
 
 
 def normalize_norm_(parameters: Parameters, target: float = 1.0) -> Tensor:
@@ -96,10 +96,10 @@ def normalize_norm_(parameters: Parameters, target: float = 1.0) -> Tensor:
         (tensor(0.5000), tensor([0.6000, 0.8000]))
     """
     target = _checks.non_negative("target", target)
-    found, norm, value = measured(parameters)
-    if value > 0:
-        multiply_(found, target / value)
-    return norm
+    gradients = Gradients(parameters)
+    if gradients.value > 0:
+        gradients.multiply_(target / gradients.value)
+    return gradients.norm
 
 
 def clip_value_(parameters: Parameters, clip_value: float) -> Tensor:
@@ -123,17 +123,17 @@ def clip_value_(parameters: Parameters, clip_value: float) -> Tensor:
         tensor([1.0000, 0.5000])
     """
     clip_value = _checks.non_negative("clip_value", clip_value)
-    found, norm, _ = measured(parameters)
-    if any(p.grad.is_complex() for p in found):
+    gradients = Gradients(parameters)
+    if any(p.grad.is_complex() for p in gradients.parameters):
         raise TypeError("parameters hold complex gradients, whose elements have no order to clip by: use clip_norm_")
-    for p in found:
+    for p in gradients.parameters:
         if p.grad.is_sparse:
             p.grad = p.grad.coalesce()  # an element is the sum of all entries of its place
-    if found:
-        gradients = [dense(p.grad) for p in found]
-        torch._foreach_clamp_min_(gradients, -clip_value)
-        torch._foreach_clamp_max_(gradients, clip_value)
-    return norm
+    if gradients.parameters:
+        elements = [dense(p.grad) for p in gradients.parameters]
+        torch._foreach_clamp_min_(elements, -clip_value)
+        torch._foreach_clamp_max_(elements, clip_value)
+    return gradients.norm
 
 
 # name: function of the threshold that gives a function of parameters

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from . import _checks
-from ._norms import Parameters, measured, multiply_
+from ._norms import Gradients, Parameters
 
 
 class _Smallest:
@@ -77,14 +77,14 @@ class AutoClip:
         self.load_state_dict({"history": []})
 
     def __call__(self, parameters: Parameters) -> Tensor:
-        found, norm, value = measured(parameters)
-        self.history.append(value)
+        gradients = Gradients(parameters)
+        self.history.append(gradients.value)
         position = self.percentile / 100 * (min(len(self.history), self.window or math.inf) - 1)
         low, high = (self._of_all if self.window is None else self._of_last)(int(position) + 1)
         threshold = low + (position - int(position)) * (high - low)
-        if value > threshold:
-            multiply_(found, threshold / value)
-        return norm
+        if gradients.value > threshold:
+            gradients.multiply_(threshold / gradients.value)
+        return gradients.norm
 
     def _of_all(self, k: int) -> tuple[float, float]:
         if len(self._smallest) + 1 != len(self.history):  # which was set from outside
@@ -146,11 +146,11 @@ class ZClip:
         self.mean = self.variance = None
 
     def __call__(self, parameters: Parameters) -> Tensor:
-        found, norm, value = measured(parameters)
-        kept = min(self._follow(value), self.max_norm)
-        if kept < value:
-            multiply_(found, kept / value)
-        return norm
+        gradients = Gradients(parameters)
+        kept = min(self._follow(gradients.value), self.max_norm)
+        if kept < gradients.value:
+            gradients.multiply_(kept / gradients.value)
+        return gradients.norm
 
     def _follow(self, value: float) -> float:
         """The norm that the z-score leaves of ``value``, with which the running values are updated."""

@@ -28,12 +28,14 @@ _CORE = ("critic", "real", "fake")
 # Parts of names, in this order: scores are computed with the critic, the rest needs a stand-in.
 _PARTS = (
     ("scores", r"pred|logit|score|validity|(?<![a-z])out"),
-    ("condition", r"label|cond|embed|text|class|caption|attr|mask|^c$|^cls$"),
+    ("condition", r"label|cond|class|attr|mask|^c$|^cls$"),
     ("count", r"epoch|iter|step|stage|depth|level|^i$|^t$"),
     ("mix", r"alpha|eps"),
-    ("unknown", r"prob|noise|optim|loss|netg|generator|^z$|config|^opts?$|^args$|^cfg$|hparams"),
+    ("unknown", r"optim|loss|netg|generator|^z$|config|^opts?$|^args$|^cfg$|hparams"),
     ("real", r"real"),
     ("fake", r"fake|generated|synth|^gen"),
+    ("unknown", r"prob|noise"),
+    ("condition", r"embed|text|caption"),
     ("critic", r"critic|discriminator"),
 )
 

@@ -39,8 +39,7 @@ def written_in(function: Callable) -> tuple[int, ...]:
         return ()
     space = getattr(target, "__globals__", {})
     found = [*code.co_consts, *(space.get(name) for name in code.co_names)]
-    numbers = [n for n in found if type(n) is int and 2 < n <= 512]  # the rest may not even be hashable
-    return tuple(dict.fromkeys(numbers))
+    return tuple(dict.fromkeys(n for n in found if type(n) is int and 2 < n <= 512))
 
 
 @contextmanager

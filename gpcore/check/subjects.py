@@ -102,8 +102,9 @@ def find_subject(given: Given) -> tuple[Subject, dict[tuple[int, ...], str]]:
                 break
             continue
         subject = replace(_of_pairs(subject), only=subject.only or given.size is not None)
-        refused.pop(subject.shape, None)  # it was the kind of output or number that it refused, not the shape
-        return subject, {} if subject.packed or subject.only else refused
+        # What it raised on later shapes, or on this one, was for the kind of critic or number.
+        before = [] if subject.packed or subject.only else given.shapes[: given.shapes.index(subject.shape)]
+        return subject, {shape: why for shape, why in refused.items() if shape in before}
     raise CannotCall(_refusal(told, given))
 
 

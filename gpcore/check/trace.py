@@ -194,6 +194,9 @@ def line_of(trace: Trace, finding: str) -> Line | None:
 
 
 def _made(events: list[Event]) -> Line | None:
-    """Where the points were made: the last operation on them before the critic saw them."""
-    makers = ("requires_grad_", "detach", "clone", "add", "__add__", "lerp", "mul", "cat")
-    return next((e.line for e in reversed(events) if e.name in makers and e.after > 1), None)
+    """Where the points were made: the last arithmetic before the critic saw them, or the last copy."""
+    for makers in (("add", "add_", "__radd__", "lerp", "cat", "stack", "mul", "addcmul"), ("requires_grad_", "detach")):
+        found = next((e.line for e in reversed(events) if e.name in makers and e.after > 1), None)
+        if found is not None:
+            return found
+    return None

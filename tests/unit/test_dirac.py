@@ -128,6 +128,64 @@ def test_one_step_by_hand_is_simultaneous():
     assert dirac.simulate("wgan_clip", steps=1, lr=0.5, start=(2.0, 0.1), c=1.0)[1].tolist() == [1.95, 1.0]
 
 
+def test_alternating_steps_by_hand():
+    """The critic moves first, is clipped, and the generator answers the critic that has moved."""
+    df = 1 / (1 + math.exp(2))  # f'(2), psi * theta = 2
+    psi = 1 + df
+    theta = 2 - 0.5 * psi / (1 + math.exp(2 * psi))
+    path = dirac.simulate("gan", steps=1, lr=0.5, start=(2.0, 1.0), alternating=True)
+    assert path[1] == pytest.approx([theta, psi])
+    clipped = dirac.simulate("wgan_clip", steps=1, lr=0.5, start=(2.0, 0.1), c=1.0, alternating=True)
+    assert clipped[1].tolist() == [1.5, 1.0]
+
+
+def measured_eigenvalues(method, lr, alternating, **settings):
+    """Of one step from points near (0, 0), by central differences."""
+    step, columns = 1e-6, []
+    for e in step * np.eye(2):
+        ends = [dirac.simulate(method, 1, lr, sign * e, alternating=alternating, **settings)[1] for sign in (1, -1)]
+        columns.append((ends[0] - ends[1]) / (2 * step))
+    return sorted(np.linalg.eigvals(np.stack(columns, axis=1)), key=lambda value: value.imag)
+
+
+@pytest.mark.parametrize("lr", [0.05, 0.2, 1.0, 3.0])
+def test_one_step_of_the_undamped_game_has_the_eigenvalues_of_the_theory(lr):
+    """With f'(0) = 1/2: outside the unit circle under simultaneous steps, on it under alternating ones."""
+    for method in ("gan", "nsgan"):
+        assert measured_eigenvalues(method, lr, False) == pytest.approx([1 - 0.5j * lr, 1 + 0.5j * lr], abs=1e-6)
+        real = 1 - lr**2 / 8
+        expected = [real - 1j * math.sqrt(1 - real**2), real + 1j * math.sqrt(1 - real**2)]
+        found = measured_eigenvalues(method, lr, True)
+        assert found == pytest.approx(expected, abs=1e-6)
+        assert np.abs(found) == pytest.approx([1, 1], abs=1e-6)
+
+
+@settings(deadline=None, max_examples=30)
+@given(point=points, lr=st.floats(0.01, 1.9))
+def test_alternating_steps_of_the_bilinear_game_keep_their_ellipse(point, lr):
+    """Without a penalty the Wasserstein game is linear, and theta^2 + psi^2 + lr * theta * psi is conserved."""
+    path = dirac.simulate("wgan_gp", 300, lr, point, alternating=True, weight=0.0)
+    energy = (path**2).sum(axis=1) + lr * path[:, 0] * path[:, 1]
+    assert energy == pytest.approx(np.full(301, energy[0]), rel=1e-9, abs=1e-300)
+    growth = np.linalg.norm(dirac.simulate("wgan_gp", 300, lr, point, weight=0.0), axis=1)
+    assert growth[-1] == pytest.approx(growth[0] * (1 + lr**2) ** 150, rel=1e-9)
+
+
+@pytest.mark.parametrize("weight", [0.02, 0.3, 0.9])
+def test_under_alternating_steps_any_damping_contracts(weight):
+    """One step multiplies areas by 1 - lr * weight. Under simultaneous ones a weight below lr / 4 does not suffice."""
+    lr = 0.2
+    assert np.abs(measured_eigenvalues("r1", lr, True, weight=weight)) == pytest.approx(
+        [math.sqrt(1 - lr * weight)] * 2, abs=2e-6
+    )
+    assert (np.abs(measured_eigenvalues("r1", lr, False, weight=weight)) < 1).all() == (weight > lr / 4)
+
+
+def test_the_undamped_game_stays_on_its_ring_under_alternating_steps():
+    path = dirac.simulate("gan", steps=20_000, alternating=True)
+    assert 0.9 < radius(path).min() / radius(path)[0] and radius(path).max() / radius(path)[0] < 1.1
+
+
 @pytest.mark.parametrize("method", dirac.METHODS)
 def test_shapes(method):
     path = dirac.simulate(method, steps=7)

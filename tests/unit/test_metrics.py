@@ -56,6 +56,26 @@ def test_distances_refuse_bad_samples():
         metrics.wasserstein_distance(torch.full((2, 2), math.nan), torch.zeros(2, 2))
 
 
+def test_the_perfect_critic_sees_the_whole_distance_with_slope_one():
+    real, fake = normal(60, 2), 2 * normal(45, 2, seed=1)
+    critic = metrics.perfect_critic(real, fake)
+    gap = critic(real).mean() - critic(fake).mean()
+    assert float(gap) == pytest.approx(metrics.wasserstein_distance(real, fake), rel=1e-6)
+    points = 3 * normal(300, 2, seed=2).double()
+    steepest = (critic(points)[:, None] - critic(points)).abs() / torch.cdist(points, points).clamp(min=1e-9)
+    assert steepest.max() <= 1 + 1e-6
+
+
+def test_the_perfect_critic_takes_images_and_refuses_bad_samples():
+    real, fake = normal(10, 1, 2, 2), normal(12, 1, 2, 2, seed=1) + 1
+    critic = metrics.perfect_critic(real, fake)
+    assert critic(real).shape == (10,) and critic(real).dtype == torch.float64
+    with pytest.raises(ValueError, match="one sample of real and one sample of fake"):
+        metrics.perfect_critic(torch.zeros(2, 3), torch.zeros(2, 2))
+    with pytest.raises(ValueError, match="real must be finite"):
+        metrics.perfect_critic(torch.full((2, 2), math.nan), torch.zeros(2, 2))
+
+
 @pytest.mark.filterwarnings("ignore:numItermax reached:UserWarning")
 def test_a_transport_problem_that_is_not_solved_is_said_to_be(monkeypatch):
     monkeypatch.setattr(metrics, "_ITERATIONS", 10)

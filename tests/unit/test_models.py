@@ -93,3 +93,10 @@ def test_unknown_names_are_refused():
         models.conv_generator(16, 2)
     with pytest.raises(ValueError, match="cell must be one of"):
         models.RecurrentClassifier(2, 3, 4, "transformer")
+
+
+def test_the_gaussian_generator_multiplies_its_noise():
+    noise = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(models.gaussian_generator(3, std=2.5)(noise), 2.5 * noise)
+    with pytest.raises(ValueError, match="std must be"):
+        models.gaussian_generator(2, std=0.0)

@@ -222,6 +222,19 @@ judged(shape=(5,), batch_size=24, said="samples for one")(packed)
 judged("norm-over-channels", shape=(5,), batch_size=24, said="samples for one")(norm_of_each_row_of_a_pack)
 
 
+def packed_where_the_critic_does_not_show_it(critic, real, fake, pac=10):
+    eps = torch.rand(len(real) // pac, 1, 1, device=real.device).repeat(1, pac, real.shape[1]).view(-1, real.shape[1])
+    x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+    scores = critic(x)
+    (gradient,) = grad(scores, x, torch.ones_like(scores), create_graph=True)
+    return two_sided(gradient.view(-1, pac * real.shape[1]).norm(2, dim=1))
+
+
+judged(shape=(5,), batch_size=20, adapt=lambda *batch: packed_where_the_critic_does_not_show_it(*batch))(
+    packed_where_the_critic_does_not_show_it
+)
+
+
 @pytest.mark.parametrize(("penalty", "expected", "options"), CASES)
 def test_places(penalty, expected, options):
     assert_judged(penalty, expected, options)
