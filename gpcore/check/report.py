@@ -32,6 +32,11 @@ class Finding:
         mend: the few lines that put it right.
         fault: True for a fault, False for what is only good to know.
         where: the line of the reader's source that it is about, where it was found: ``line 10: `norm(2, dim=1)```.
+
+    Example:
+        >>> (fault,) = gp.check(gp.museum.ROOMS["norm-over-batch"].code).findings
+        >>> fault.name, fault.fault
+        ('norm-over-batch', True)
     """
 
     name: str
@@ -62,6 +67,10 @@ class Room:
         met: where it was met in public code.
         symptom: what follows from it, by the formula.
         also: other findings of the same function.
+
+    Example:
+        >>> gp.museum.ROOMS["norm-over-channels"].name
+        'norm-over-channels'
     """
 
     name: str
@@ -94,6 +103,11 @@ class Report:
         recognised: False where no law that is known gives what the function did, so that it could not be judged.
         sound: False where it was recognised as a law that is known to differ from the right one.
         notes: sentences on what is good to know and no fault.
+
+    Example:
+        >>> report = gp.check(gp.gradient_penalty)
+        >>> report.ok, report.faults
+        (True, ())
     """
 
     subject: str

@@ -72,7 +72,7 @@ def reached(code: str) -> set[Path]:
 
     Example:
         >>> sorted(path.stem for path in gp.runs.reached("gp.interpolate(real, fake)"))
-        ['__init__', '_checks', 'penalties']
+        ['__init__', '_checks', '_refusals', 'penalties']
     """
     if re.search(r"getattr\(\s*gp\b", code):
         return set(PACKAGE.rglob("*.py"))
