@@ -1,7 +1,6 @@
 """What the tools share: where the chapters are, and what a notebook may hold when it is written."""
 
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -58,6 +57,13 @@ def environment(**more: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": path} | more
 
 
+def _after_returns(text: str) -> str:
+    """What a terminal shows of text that was written over; not by a pattern, which takes minutes on a long line."""
+    *lines, last = text.split("\n")
+    shown = [line if line.endswith("\r") else line.rpartition("\r")[2] for line in lines]  # "\r\n" ends a line
+    return "\n".join([*shown, last.rpartition("\r")[2]])
+
+
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Strip in place what changes from run to run: timings, widget ids and state, stderr, progress, other metadata."""
     notebook.metadata = nbformat.from_dict(METADATA)
@@ -82,7 +88,7 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         for output in kept:
             if output.output_type == "stream":
                 # A progress bar writes over itself: what stands before a carriage return is seen no more.
-                output.text = re.sub(r"[^\n]*\r(?!\n)", "", output.text)
+                output.text = _after_returns(output.text)
         cell.outputs = [output for output in kept if output.get("text") != ""]
     return notebook
 
