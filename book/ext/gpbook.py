@@ -79,20 +79,20 @@ def tally(words: list[str]) -> str:
     return ", ".join(f"{words.count(word)} {forms[word][words.count(word) != 1]}" for word in evidence.WORDS)
 
 
-def long_word(claim: str, chapter: str) -> str | None:
-    """Return what became of a claim in the newest long run of its chapter, or None."""
+def longer(claim: str, chapter: str) -> dict | None:
+    """Return the verdict on a claim in the newest long run of its chapter, or None."""
     record = runs.latest(chapter, "long", RUNS)
-    return next((c["word"] for c in record["claims"] if c["id"] == claim), None) if record else None
+    return next((c for c in record["claims"] if c["id"] == claim), None) if record else None
 
 
 def both_words(claim: str, chapter: str, word: str) -> str:
     """Return the word of the page's run and, where a longer run was recorded, its word."""
-    longer = long_word(claim, chapter)
-    if longer is None:
+    found = longer(claim, chapter)
+    if found is None:
         return verdict_word(word)
-    if longer == word:
-        return f"{verdict_word(word)} <small>(also at ten times the steps)</small>"
-    return f"{verdict_word(word)} <small>(at ten times the steps: {verdict_word(longer)})</small>"
+    if found["word"] == word:
+        return f"{verdict_word(word)} <small>(also in the longer run)</small>"
+    return f"{verdict_word(word)} <small>(in the longer run: {verdict_word(found['word'])})</small>"
 
 
 def ledger() -> str:
@@ -134,16 +134,16 @@ def provenance(record: dict) -> str:
     """Return as HTML what a long or full run was, where it was made and from which code."""
     commit = (record.get("commit") or "none")[:10] + (" with changes" if record.get("dirty") else "")
     versions = ", ".join(f"{k} {v}" for k, v in record.get("versions", {}).items())
-    minutes, source = record["wall_seconds"] / 60, record.get("source_hash", "unknown")
+    source, note = record.get("source_hash", "unknown"), html.escape(record.get("note", ""))
     seeds = record["seeds"]
     count = f"seeds {seeds[0]} to {seeds[-1]}, " if seeds else ""
-    kind = {"long": "Ten times the steps", "full": "The full preset"}[record["parameters"]["preset"]]
+    kind = {"long": "A longer run", "full": "The full preset"}[record["parameters"]["preset"]]
     notebook = next((ROOT / "notebooks").glob(f"{record['chapter']}_*.ipynb"), None)
     present = notebook and runs.chapter_inputs(notebook, ROOT / "requirements.lock")
     changed = "" if record.get("inputs") == present else " The chapter's code has changed since."
     return (
-        f"{kind}, {count}run on {record['date'][:10]} on {html.escape(record['device'])}, in {minutes:.1f} minutes; "
-        f"commit <code>{commit}</code>, gpcore <code>{source}</code>, {html.escape(versions)}.{changed}"
+        f"{kind}, {count}run on {record['date'][:10]} on {html.escape(record['device'])}; "
+        f"commit <code>{commit}</code>, gpcore <code>{source}</code>, {html.escape(versions)}.{changed} {note}"
     )
 
 
@@ -181,13 +181,14 @@ def chapter_run(number: str, preset: str) -> str:
 
 
 def with_longer_runs(body: str, number: str) -> str:
-    """Put into every verdict's box what became of the claim at ten times the steps, where that was recorded."""
+    """Put into every verdict's box what became of the claim in a longer run, where one was recorded."""
 
     def said(place: re.Match) -> str:
-        word = long_word(place[1], number)
-        if word is None:
+        found = longer(place[1], number)
+        if found is None:
             return place[0]
-        return f'<span class="gp-long">At ten times the steps, with other seeds: <strong>{word}</strong>.</span>'
+        budget = html.escape(found["budget"].rstrip("."))
+        return f'<span class="gp-long">In a longer run ({budget}): <strong>{found["word"]}</strong>.</span>'
 
     return re.sub(r'<span class="gp-long" data-claim="([\w-]+)"></span>', said, body)
 
@@ -231,7 +232,7 @@ def complete_chapter(app, doctree) -> None:
     if title is None:
         raise ValueError(f"{app.env.docname} has no title")
     title.insert(0, nodes.Text(f"{int(number)}. "))
-    for preset, heading in (("long", "At ten times the steps"), ("full", "Full run")):
+    for preset, heading in (("long", "A longer run"), ("full", "Full run")):
         if shown := chapter_run(number, preset):
             title.parent.append(nodes.section("", nodes.title("", heading), raw(shown), ids=[f"{preset}-run"]))
     title.parent.append(raw(strip(number)))

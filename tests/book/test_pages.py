@@ -289,7 +289,7 @@ def test_chapters_show_their_numbers(site):
         text = (site / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
         assert re.search(rf"<title>{number}\. \w", text) and '<p class="gp-strip">' in text
         contents = re.search(r'class="page-toc.*', text, flags=re.DOTALL)[0]
-        assert 'href="#long-run">At ten times the steps</a>' in contents, path.stem
+        assert 'href="#long-run">A longer run</a>' in contents, path.stem
 
 
 def test_the_reference_speaks_of_gpcore_in_its_own_words(site):

@@ -32,10 +32,10 @@ def test_verdicts_are_counted_in_english(counts, text):
 
 def test_a_recorded_run_says_what_it_was():
     text = gpbook.provenance(RECORD)
-    assert text.startswith("The full preset, seeds 0 to 2, run on 2026-11-21 on CPU, 1 thread, in 6.9 minutes; ")
+    assert text.startswith("The full preset, seeds 0 to 2, run on 2026-11-21 on CPU, 1 thread; ")
     assert "<code>0123456789</code>" in text and "with changes" not in text
     long = gpbook.provenance(RECORD | {"parameters": {"preset": "long"}, "seeds": [100, 115], "dirty": True})
-    assert long.startswith("Ten times the steps, seeds 100 to 115, run on") and "with changes" in long
+    assert long.startswith("A longer run, seeds 100 to 115, run on") and "with changes" in long
 
 
 def test_a_measurement_fills_its_row():
@@ -58,14 +58,15 @@ BOX = '<p><span class="gp-long" data-claim="gp-stability"></span> Because.</p>'
 
 @pytest.mark.parametrize("word", ["holds", "does not hold"])
 def test_a_verdict_shows_what_became_of_it_in_the_longer_run(word, monkeypatch):
-    record = {"claims": [{"id": "gp-stability", "word": word}, {"id": "balance", "word": "holds if"}]}
+    claim = {"id": "gp-stability", "word": word, "budget": "MLPs; 2,400 steps."}
+    record = {"claims": [claim, {"id": "balance", "word": "holds if"}]}
     monkeypatch.setattr(gpbook.runs, "latest", lambda chapter, preset, folder: record if preset == "long" else None)
-    assert f"<strong>{word}</strong>" in gpbook.with_longer_runs(BOX, "06")
-    assert ("also at ten times" in gpbook.both_words("gp-stability", "06", "holds")) == (word == "holds")
+    assert f"In a longer run (MLPs; 2,400 steps): <strong>{word}</strong>." in gpbook.with_longer_runs(BOX, "06")
+    assert ("also in the longer" in gpbook.both_words("gp-stability", "06", "holds")) == (word == "holds")
 
 
 def test_without_a_longer_run_the_box_says_nothing_about_it(monkeypatch):
     monkeypatch.setattr(gpbook.runs, "latest", lambda *arguments: None)
     assert gpbook.with_longer_runs(BOX, "06") == BOX
-    assert "ten times" not in gpbook.both_words("gp-stability", "06", "holds")
+    assert "longer" not in gpbook.both_words("gp-stability", "06", "holds")
     assert gpbook.chapter_run("06", "full") == ""
