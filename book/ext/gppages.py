@@ -31,6 +31,8 @@ MENDS = [
     # A button is called by what stands on it; a second name contradicts the first, and speech control knows one alone.
     (r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1"),
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+    # The arrow beside an entry of the sidebar is a picture: who cannot see it is told what it opens.
+    (r'<summary>(?=<span class="toctree-toggle")', '<summary aria-label="Show the pages below">'),
     # The sidebar belongs to no part of the page that a screen reader can jump to: the title and the search are lost.
     (r'(<div id="pst-primary-sidebar" )', r'\1role="complementary" aria-label="The whole book" '),
     # A list of papers is a list; its entries had a role that is no longer one.
