@@ -37,6 +37,8 @@ MENDS = [
     (r'(<div id="pst-primary-sidebar" )', r'\1role="complementary" aria-label="The whole book" '),
     # A list of papers is a list; its entries had a role that is no longer one.
     (r'(<div class="citation" id="[^"]*") role="doc-biblioentry"', r'\1 role="listitem"'),
+    # Sphinx puts a formula of several lines into "split", where MathJax takes no number; it is aligned by itself.
+    (r"(?s)\\begin\{split\}((?:(?!\\end\{split\}).)*?\\tag\{\w+\})\s*\\end\{split\}", r"\1"),
     # Code inside an attribute does not run under the policy; book.js presses instead.
     (r'<button onclick="window\.print\(\)"', '<button data-press="print"'),
     (r'<button onclick="toggleFullScreen\(\)"', '<button data-press="fullscreen"'),
