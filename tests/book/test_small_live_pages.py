@@ -13,7 +13,7 @@ import gpcore as gp
 SMALL = {
     "01_adversarial_loss": (["criticSteps", "loss"], "10", "End"),
     "05_weight_clipping": (["clip"], "0.001", "Home"),
-    "06_gradient_penalty": (["constraint", "weight"], "gp_one_sided", "ArrowDown"),
+    "06_gradient_penalty": (["constraint", "weight", "criticSteps"], "gp_one_sided", "ArrowDown"),
     "12_gradient_norm_scaling": (["threshold", "lrCritic"], "10", "End"),
 }
 each_chapter = pytest.mark.parametrize("chapter", SMALL)
