@@ -42,7 +42,7 @@ def test_no_page_breaks_its_policy(site, served, browser, protocol):  # noqa: F8
     names = pages(site) if protocol == "http" else [CHAPTER, "book/intro.html", "book/api.html"]
     with Visit(browser, served if protocol == "http" else site.as_uri() + "/") as visit:
         visit.page.add_init_script(WATCH)
-        for name in [*names, "genindex.html", "py-modindex.html"]:
+        for name in [*names, "genindex.html"]:
             page = visit.open(name)
             until(page, "document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
             assert page.evaluate("broken") == [], name
