@@ -7,7 +7,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from test_pages import SIZES, Visit, browser, drawn, pages, pytestmark, served, until  # noqa: F401
 
 CHAPTER = "notebooks/06_gradient_penalty.html"
-ALSO = ["genindex.html", "search.html?q=penalty", "py-modindex.html"]
+ALSO = ["genindex.html", "search.html?q=penalty"]
 # Everything that axe knows and switches on by itself, and a rule that speech control needs.
 RULES = "{resultTypes: ['violations'], rules: {'label-content-name-mismatch': {enabled: true}}}"
 IN_DARK = ["color-contrast", "link-in-text-block"]

@@ -17,7 +17,7 @@ def loaded(site, served, browser):  # noqa: F811
     with Visit(browser, served) as visit:
         asked = []
         visit.page.on("request", lambda request: asked.append(request.url))
-        for name in [*pages(site), "search.html?q=penalty", "genindex.html", "py-modindex.html"]:
+        for name in [*pages(site), "search.html?q=penalty", "genindex.html"]:
             asked.clear()
             page = visit.open(name)
             until(page, "document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
