@@ -166,7 +166,7 @@ def chapter_run(number: str, preset: str) -> str:
     notebook = nbformat.read(RUNS / record["folder"] / "notebook.ipynb", as_version=4)
     figures = [
         re.sub(r"(?<=[\"#(])gp(?=[0-9a-f]{8}-)", f"{preset}-gp", output["data"]["text/html"])
-        for cell in notebook.cells
+        for cell in (notebook.cells if preset == "full" else [])  # a longer run's figures repeat the page's
         for output in cell.get("outputs", [])
         # A player has the same ids as the one above it on the page, which shows the same.
         if "gp-figure" in (markup := output.get("data", {}).get("text/html", "")) and "gp-player" not in markup
@@ -176,7 +176,8 @@ def chapter_run(number: str, preset: str) -> str:
         f'<div class="gp-run"><p>{provenance(record)}</p>'
         + (f"<p>Verdicts of this run:</p><ul>{verdicts}</ul>" if verdicts else "")
         + f'<details class="gp-answer"><summary>{len(record["measurements"])} measurements</summary>{numbers}</details>'
-        + f'<details class="gp-answer"><summary>Figures of this run</summary>{"".join(figures)}</details></div>'
+        + (f'<details class="gp-answer"><summary>Figures</summary>{"".join(figures)}</details>' if figures else "")
+        + "</div>"
     )
 
 
