@@ -264,12 +264,13 @@ def complete_page(app, pagename, templatename, context, doctree) -> None:
 
 
 def readable_signature(app, what, name, obj, options, signature, returns):
-    """Show a field that starts as a new list or dict as such, and not as the dataclass's ``<factory>``."""
+    """Show a default that is a new list, a dict or a function as it would be typed, and not as Python prints it."""
     if not dataclasses.is_dataclass(obj) or not signature:
         return None
     for field in dataclasses.fields(obj):
         if field.default_factory is not dataclasses.MISSING:
             signature = signature.replace(f"{field.name}=<factory>", f"{field.name}={field.default_factory()!r}")
+    signature = re.sub(r"=<function (\w+)>", r"=\1", signature)
     return signature, returns
 
 

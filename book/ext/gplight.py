@@ -16,6 +16,8 @@ UNUSED = [
     "_static/file.png",
     "_static/images/logo_[!c]*",
     "_static/locales",
+    "_static/minus.png",
+    "_static/plus.png",
     "_static/scripts/fontawesome.js*",
     "_static/sbt-webpack-macros.html",
     "_static/vendor",

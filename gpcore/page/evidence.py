@@ -92,6 +92,7 @@ class Verdict:
         ]
         head = ["measured", "median (range)", "asserted band"]
         count = f"{len(rows)} measurement{'s' * (len(rows) > 1)}"
+        table = html_table(head, rows, f"Measurements: {self.claim}")
         # The site fills the line of the longer run where a record of one exists.
         return (
             f'<div class="gp-verdict gp-{self.word.replace(" ", "-")}" id="verdict-{self.id}" style="border:1px solid '
@@ -101,7 +102,7 @@ class Verdict:
             f"{mark_numbers(html.escape(self.because))}</p>"
             f"<p><strong>Criterion.</strong> {html.escape(self.criterion)}</p>"
             f"<p><strong>Budget.</strong> {html.escape(self.budget)}</p>"
-            f"<details><summary>{count}</summary>{html_table(head, rows, 'Measurements')}</details></div>"
+            f"<details><summary>{count}</summary>{table}</details></div>"
         )
 
     def __repr__(self) -> str:

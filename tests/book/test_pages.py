@@ -1,4 +1,4 @@
-"""The built book in a real browser, the network cut: every page, at desktop and phone width, in light and dark."""
+"""The built book in a real browser, the network cut: what pages hold and say, by keyboard and on a phone."""
 
 import functools
 import html
@@ -102,69 +102,6 @@ def drawn(page) -> None:
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
-# Code and printed text that is wider than the box that it stands in.
-CUT = """[...document.querySelectorAll('article pre')].filter(e => e.clientWidth && e.scrollWidth > e.clientWidth + 1)
-    .map(e => e.textContent.slice(0, 80))"""
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
-def test_pages_fit_ask_for_nothing_and_complain_of_nothing(site, served, browser, size, theme):
-    with Visit(browser, served, size, theme) as visit:
-        for name in pages(site):
-            page = visit.open(name)
-            until(page, "!window.MathJax || !MathJax.startup || document.readyState === 'complete'")
-            assert page.evaluate("document.documentElement.dataset.theme") == theme
-            cards = page.evaluate(
-                "[...document.querySelectorAll('div.text_html')].map(e => getComputedStyle(e).backgroundColor)"
-            )
-            assert set(cards) <= {"rgba(0, 0, 0, 0)"}, f"{name}: figures stand on paper of another colour"
-            scroll = page.evaluate("document.scrollingElement.scrollWidth")
-            assert scroll <= visit.width, f"{name} is {scroll} px wide on a screen of {visit.width}"
-            assert page.evaluate(CUT) == [], f"{name}: code or output is cut at its box"
-            assert visit.complaints == [], f"{name}: {visit.complaints}"
-            assert visit.outside == [], f"{name} asked for {visit.outside}"
-
-
-def test_formulas_are_set(site, served, browser):
-    with Visit(browser, served) as visit:
-        for name in (p for p in pages(site) if p.startswith("notebooks/")):
-            page = visit.open(name)
-            page.wait_for_selector("mjx-container", timeout=20_000)
-            until(page, "document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
-            assert page.locator("mjx-merror").count() == 0, name
-            assert not re.search(r"\\(lVert|mathbb|frac)", page.locator("article").inner_text()), name
-
-
-# Where the glyphs of every display formula begin and its box does, as the page stands when it is opened.
-FORMULAS = """() => [...document.querySelectorAll('article div.math')].map(box => {
-    const glyphs = [...box.querySelectorAll('mjx-c')].map(e => e.getBoundingClientRect());
-    const holder = box.querySelector('mjx-container');
-    return {box: box.getBoundingClientRect().left, end: box.getBoundingClientRect().right,
-            numbers: box.querySelectorAll('.eqno').length + box.querySelectorAll('mjx-labels mjx-mtd').length,
-            first: Math.min(...glyphs.map(r => r.left)), last: Math.max(...glyphs.map(r => r.right)),
-            reach: Math.max(holder.scrollWidth - holder.clientWidth, box.scrollWidth - box.clientWidth)}
-})"""
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_formulas_are_read_from_their_beginning(site, served, browser, size):
-    wide = 0
-    with Visit(browser, served, size) as visit:
-        for name in (p for p in pages(site) if p.startswith("notebooks/")):
-            page = visit.open(name)
-            page.wait_for_selector("mjx-container", timeout=20_000)
-            until(page, "document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
-            for formula in page.evaluate(FORMULAS):
-                assert formula["numbers"] <= 1, f"{name}: a formula has {formula['numbers']} numbers"
-                assert formula["first"] >= formula["box"] - 1, f"{name}: the beginning lies outside: {formula}"
-                # What lies beyond the right edge can be scrolled to.
-                hidden = formula["last"] - formula["end"]
-                assert hidden <= formula["reach"] + 1, f"{name}: the end cannot be reached: {formula}"
-                wide += hidden > 0
-    assert wide or size == "desktop", "no formula is wide enough for this test to say something"
-
-
 def test_the_number_of_a_formula_stands_behind_it(site, served, browser):
     with Visit(browser, served) as visit:
         page = visit.open("notebooks/06_gradient_penalty.html")
@@ -175,19 +112,6 @@ def test_the_number_of_a_formula_stands_behind_it(site, served, browser):
             return [number, box.querySelector('mjx-container')].map(e => e.getBoundingClientRect().left)}"""
         )
         assert number > formula
-
-
-def test_every_figure_says_what_it_shows(site, served, browser):
-    with Visit(browser, served) as visit:
-        for name in pages(site):
-            page = visit.open(name)
-            silent = page.evaluate(
-                """() => [...document.querySelectorAll('article img, article svg:not(.sd-octicon), article figure svg')]
-                .filter(e => e.closest('figure, article p') && !e.closest('a, button, summary'))
-                .map(e => e.getAttribute('alt') || e.getAttribute('aria-label') || '')
-                .filter(text => text.trim().length < 20)"""
-            )
-            assert silent == [], name
 
 
 def test_links_inside_the_book_lead_somewhere(site):
@@ -293,10 +217,11 @@ def test_chapters_show_their_numbers(site):
 
 
 def test_the_reference_speaks_of_gpcore_in_its_own_words(site):
-    text = article((site / "book" / "api.html").read_text(encoding="utf-8"))
+    text = "".join(article(page.read_text(encoding="utf-8")) for page in sorted((site / "book" / "api").glob("*.html")))
     for foreign in ("<factory>", "<class '", "<function", "<object", "Should be overridden"):
         assert foreign not in text, foreign
-    assert "source_hash(folder=None)" in text and "label=str" in text and "step=[]" in text
+    assert "source_hash(folder=None, modules=None)" in text and "label=str" in text and "step=[]" in text
+    assert "loss=cross_entropy" in text
 
 
 def test_every_paper_has_its_capitals_and_a_link(site):
@@ -366,11 +291,11 @@ def test_numbers_are_not_broken_on_a_tablet(site, served, browser):
 
 def test_a_verdict_says_on_a_phone_what_its_numbers_are(site, served, browser):
     boxes = 0
-    label = re.compile(r'"(median|range.*|asserted band)"')
+    label = re.compile(r'"(measured|median \(range\)|asserted band)"')
     for name, page in on_a_phone(site, served, browser, 'class="gp-verdict'):
         for row in page.locator(".gp-verdict tbody tr").all():
             labels = row.evaluate("row => [...row.cells].map(cell => getComputedStyle(cell, '::before').content)")
-            assert labels[0] == "none" and all(map(label.fullmatch, labels[1:])), f"{name}: {labels}"
+            assert all(map(label.fullmatch, labels)), f"{name}: {labels}"
             boxes += 1
     assert boxes >= 10
 
@@ -392,9 +317,6 @@ def test_wide_figures_scroll_on_a_phone_and_are_whole_on_a_desktop(site, served,
 
 
 def test_small_things_stay_whole_on_a_phone(site, served, browser):
-    for name, page in on_a_phone(site, served, browser, "right-next"):
-        arrow = page.locator(".right-next > :last-child").bounding_box()
-        assert arrow["x"] + arrow["width"] <= SIZES["phone"][0] - 4, name
     for name, page in on_a_phone(site, served, browser, "data-knob"):
         for knob in page.locator("[data-knob]").all():
             slider, value = (knob.locator(part).bounding_box() for part in ("input", "output"))
