@@ -74,6 +74,14 @@ def _rows_at(x: Tensor, samples: Tensor) -> Tensor:
     return torch.cat([((b - samples).abs().amax(1) < CLOSE) for b in blocks])
 
 
+def places_of(call: Call) -> Tensor | None:
+    """For each row where it was taken: 0 at a real sample, 1 at a fake one, 2 elsewhere."""
+    x, real, fake = call.layout.points.flatten(1), call.real.flatten(1), call.fake.flatten(1)
+    if x.shape[1] != real.shape[1]:
+        return None
+    return torch.where(_rows_at(x, real), 0, torch.where(_rows_at(x, fake), 1, 2))
+
+
 def _between(x: Tensor, samples: Tensor) -> bool:
     """Do all points lie on lines between two of the samples?"""
     return samples.shape[1] > 1 and bool((_nearest_segments(x, samples, samples)[1] < CLOSE).all())

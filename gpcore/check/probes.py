@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,8 +21,18 @@ from .trace import Trace, Tracer
 SHAPES = ((3, 8, 8), (5,), (7, 4), (1, 28, 28), (3, 32, 32), (2, 4, 5, 7))
 # No size of a batch is a size of a sample, so that nothing broadcasts by accident; 64 for code that has it written in.
 BATCHES = (6, 64)
-# How the critic answers: (N, 1), (N,), a pair or triple of scores, a list of one, a dictionary or an object.
-ANSWERS = ("column", "flat", "pair", "triple", "list", "dictionary")
+# How the critic may answer where it is not by (N, 1) or (N,), and what a report says of it.
+ANSWERS = {
+    "map": "answers with a map of scores (patches), and was given one that has a single patch",
+    "pair": "answers with a pair, and was given one that does",
+    "triple": "answers with a triple, and was given one that does",
+    "list": "answers with a list, and was given one that does",
+    "scales": "answers with a list for each of several scales, and was given one of two scales that score alike",
+    "dictionary": "answers with a dictionary, and was given one that does",
+}
+
+
+_PENALTY = re.compile(r"gp|penal|r1|r2|reg")
 
 
 class CannotCall(ValueError):
@@ -35,6 +46,7 @@ class Log:
     points: list[Tensor] = field(default_factory=list)
     doors: list[Tensor] = field(default_factory=list)  # the same with their graphs
     extras: list[tuple] = field(default_factory=list)  # what else the critic was given
+    answers: list[Tensor] = field(default_factory=list)
     differentiated: set[int] = field(default_factory=set)
 
     def calls_behind(self, outputs: tuple[Tensor, ...]) -> list[int]:
@@ -106,7 +118,12 @@ class Critic(nn.Module):
         self.register_buffer("direction", (direction / direction.norm()).to(dtype))
         self.shape, self.answer, self.packed, self.log = shape, answer, packed, Log()
 
-    def score(self, x: Tensor) -> Tensor:
+    @property
+    def module(self) -> Critic:
+        """Itself: code for several GPUs reaches for what is wrapped."""
+        return self
+
+    def bare_score(self, x: Tensor) -> Tensor:
         """The formula, ``(N, ...) -> (N,)``, without the record."""
         x = x.flatten(1).to(self.direction.dtype)
         # linear() so that autocast would find it.
@@ -131,13 +148,13 @@ class Critic(nn.Module):
         marked = _Mark.apply(x, self.log)
         # Under vmap one call makes no entry of its own here; what is wrapped has no graph to be followed either.
         self.log.doors += [x] * (len(self.log.points) - count)
-        scores = self.score(marked.reshape(-1, *self.shape)).reshape(leading)
-        if self.answer == "flat":
-            return scores
-        scores = scores[..., None]
+        scores = self.bare_score(marked.reshape(-1, *self.shape)).reshape(leading)
+        scores = scores if self.answer == "flat" else scores[..., None]
+        self.log.answers.append(scores)
         if self.answer in ("pair", "triple"):
             return (scores,) * (2 if self.answer == "pair" else 3)
-        return {"list": [scores], "dictionary": _Answer(scores=scores)}.get(self.answer, scores)
+        several = {"list": [scores], "scales": [[scores], [scores]], "dictionary": _Answer(scores=scores)}
+        return several.get(self.answer, scores[..., None, None] if self.answer == "map" else scores)
 
     def gradient(self, x: Tensor) -> Tensor:
         """Its gradient at points ``x``, differentiable in the parameters."""
@@ -272,6 +289,9 @@ class Subject:
                 result = self.function(critic, *given)
             after = random_states()
         rest = None
+        if isinstance(result, dict) and result:  # losses by name
+            named = [value for key, value in result.items() if _PENALTY.search(str(key).lower())]
+            result = (*named, *result.values())
         if isinstance(result, (tuple, list)) and result:  # (penalty, norms) and the like
             result, rest = result[0], result[1:]
         if result is None and tracer.trace.backward is not None:  # it trains the critic itself and returns nothing

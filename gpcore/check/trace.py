@@ -72,6 +72,7 @@ class Trace:
     parameters: bool = False  # a gradient was taken with respect to the critic's parameters
     backward: float | None = None  # the number on which the function ran backward() itself
     first: int = 0  # number of events before the first gradient
+    iterated: bool = False  # the critic's answer was taken apart, as a list would be
 
 
 def _reader_line() -> Line | None:
@@ -105,6 +106,8 @@ class Tracer(TorchFunctionMode):
         elif function in (Tensor.backward, torch.autograd.backward) and self.trace.gradients:
             self.trace.backward = sum(float(t.detach().sum()) for t in _tensors(args[0]))
             kwargs = kwargs | {"retain_graph": True}  # what was recorded hangs on the same graph
+        elif function in (Tensor.unbind, Tensor.__len__) and any(args[0] is a for a in self.critic.log.answers):
+            self.trace.iterated = True
         result = function(*args, **kwargs)
         if not isinstance(result, Tensor) or getattr(function, "__name__", "") == "__get__":
             return result
@@ -150,7 +153,7 @@ class Tracer(TorchFunctionMode):
             true = [t if p is None else t + p for t, p in zip(true, pulled, strict=True)]
         points = torch.cat([log.points[call].reshape(-1, *self.critic.shape) for call in different])
         with torch.no_grad():
-            scores = self.critic.score(points).double()
+            scores = self.critic.bare_score(points).double()
         kept = [torch.zeros_like(x) if t is None else t for x, t in zip(inputs, taken, strict=True)]
         if not self.trace.gradients:
             self.trace.first = len(self.trace.events)
