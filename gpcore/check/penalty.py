@@ -14,7 +14,7 @@ from .judges.critic import judge_critic
 from .judges.device import judge_device
 from .judges.differences import finite_differences
 from .judges.eps import judge_eps
-from .judges.graph import judge_graph
+from .judges.graph import aside, judge_graph
 from .judges.law import SQUARED, judge_law, judge_lawless
 from .judges.mixture import judge_mixture
 from .judges.samples import judge_conditions, judge_other_shapes, judge_samples
@@ -162,6 +162,12 @@ def check(
         undecided.append(said)
         findings += judge_graph(subject, None, undecided, notes)
         family = "not a gradient penalty of the critic"
+    elif aside(call):
+        said = "its norm and law: the gradients that it takes have no graph (create_graph=True), and what trains the "
+        said += "critic is something else. Are they for a direction alone, or is this more than the penalty?"
+        undecided.append(said)
+        family, seen = "a value that is not made of the gradients that it takes", replace(seen, law=None, mixture=None)
+        findings += judge_graph(subject, None, undecided, notes) + judge_device(my_penalty, subject, undecided)
     else:
         more, family, weight = _judge(my_penalty, subject, seen, call, named, bool(seeds), adapt, undecided, notes)
         findings += more + judge_device(my_penalty, subject, undecided)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
+import weakref
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ class Log:
     points: list[Tensor] = field(default_factory=list)
     doors: list[Tensor] = field(default_factory=list)  # the same with their graphs
     extras: list[tuple] = field(default_factory=list)  # what else the critic was given
-    answers: list[Tensor] = field(default_factory=list)
+    answers: list[weakref.ref] = field(default_factory=list)  # held, their graphs would hold this log in turn
     differentiated: set[int] = field(default_factory=set)
 
     def calls_behind(self, outputs: tuple[Tensor, ...]) -> list[int]:
@@ -106,22 +107,18 @@ class Critic(nn.Module):
     """``slope * <u, x> + curve * |x|^2 / (2 sqrt(D))`` with ``|u| = 1``: its gradient is known at every point.
 
     It takes samples with any leading dimensions, flattened samples, and a single one; ``packed`` critics take the
-    rows of several samples for one.
+    rows of several samples for one. It is its own attribute ``alias``.
     """
 
-    def __init__(self, shape: tuple[int, ...], slope: float, curve: float, *, answer: str, dtype, packed=False):
+    def __init__(self, shape: tuple[int, ...], slope: float, curve: float, *, answer: str, dtype, packed, alias):
         super().__init__()
+        self.__dict__[alias] = self
         size = math.prod(shape)
         direction = torch.randn(size, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
         self.slope = nn.Parameter(torch.tensor(slope, dtype=dtype))
         self.curve = nn.Parameter(torch.tensor(curve, dtype=dtype))
         self.register_buffer("direction", (direction / direction.norm()).to(dtype))
         self.shape, self.answer, self.packed, self.log = shape, answer, packed, Log()
-
-    @property
-    def module(self) -> Critic:
-        """Itself: code for several GPUs reaches for what is wrapped."""
-        return self
 
     def bare_score(self, x: Tensor) -> Tensor:
         """The formula, ``(N, ...) -> (N,)``, without the record."""
@@ -150,7 +147,7 @@ class Critic(nn.Module):
         self.log.doors += [x] * (len(self.log.points) - count)
         scores = self.bare_score(marked.reshape(-1, *self.shape)).reshape(leading)
         scores = scores if self.answer == "flat" else scores[..., None]
-        self.log.answers.append(scores)
+        self.log.answers.append(weakref.ref(scores))
         if self.answer in ("pair", "triple"):
             return (scores,) * (2 if self.answer == "pair" else 3)
         several = {"list": [scores], "scales": [[scores], [scores]], "dictionary": _Answer(scores=scores)}
@@ -236,9 +233,11 @@ class Subject:
     packed: bool = False  # shape is that of a pack: its first dimension counts rows
     every: int = 1  # it answers at every so many calls, and differentiates nothing on the others
     only: bool = False  # the reader said how many samples a batch has
+    alias: str = "module"  # where code finds the critic in the critic: what is wrapped for several GPUs
 
     def critic(self, slope: float, curve: float, dtype: torch.dtype) -> Critic:
-        return Critic(self.shape, slope, curve, answer=self.answer, dtype=dtype, packed=self.packed)
+        options = {"answer": self.answer, "packed": self.packed, "alias": self.alias}
+        return Critic(self.shape, slope, curve, dtype=dtype, **options)
 
     def given(self, samples: Tensor) -> Tensor:
         """Samples as the function is handed them: the rows of packs one after another."""

@@ -46,7 +46,7 @@ class Given:
         return tuple(sorted(SHAPES, key=lambda shape: self.vectors and len(shape) > 1))
 
     def kinds(self, types, answers=("column", "flat"), sizes=None, carried=(False,), **options) -> Iterator[Subject]:
-        for c, t, n in product(carried, types, sizes or self.sizes):
+        for c, t, n in product(carried, types, self.sizes if sizes is None else sizes):
             for s, function, a in product(self.shapes, self.functions, answers):
                 yield Subject(function, s, t, a, n, c, **options)
 
@@ -55,6 +55,12 @@ class Given:
             if self.size is None or self.size % k == 0:
                 n = self.size // k if self.size else BATCHES[0]
                 yield Subject(function, (k, *s), size=n, carried=c, packed=True)
+
+
+def _asked(told: list[str]) -> list[str]:
+    """Names under which the function looked for the critic in the critic: ``model.discriminator(x)``."""
+    names = re.findall(r"'Critic' object has no attribute '(\w+)'", " ".join(told))
+    return [name for name in dict.fromkeys(names) if not hasattr(torch.Tensor, name)]
 
 
 def _attempts(given: Given, told: list[str]) -> Iterator[Subject]:
@@ -66,14 +72,17 @@ def _attempts(given: Given, told: list[str]) -> Iterator[Subject]:
     if given.pack:
         yield from given.packs((given.pack,))
     types = [torch.float64]
-    yield from given.kinds(types)
-    if said(_TYPES):
-        yield from given.kinds([torch.float32, torch.float16])
-        types.append(torch.float32)
-    if said(_GRAPH):
-        yield from given.kinds(types, carried=(True,))
-    if said(_UNPACKS):
-        yield from given.kinds(types, tuple(ANSWERS), carried=(False, True))
+    for sizes in (given.sizes[:1], given.sizes[1:]):
+        yield from given.kinds(types, sizes=sizes)
+        if said(_TYPES):
+            yield from given.kinds([torch.float32, torch.float16], sizes=sizes)
+            types.append(torch.float32)
+        if said(_GRAPH):
+            yield from given.kinds(types, sizes=sizes, carried=(True,))
+        if said(_UNPACKS):
+            yield from given.kinds(types, tuple(ANSWERS), sizes=sizes, carried=(False, True))
+        for name in _asked(told)[:2]:
+            yield from given.kinds(types, sizes=sizes, alias=name)
     if given.size is None:  # the number that is written in stands in the message or in the code
         known = {*BATCHES, *(length for s in given.shapes for length in s), 0, 1}
         found = [int(number) for text in told for number in re.findall(r"(?<![\w.])\d{1,4}(?![\w.])", text)]
@@ -172,8 +181,8 @@ def _refusal(told: list[str], given: Given) -> str:
     hint += ", or adapt= a function (critic, real, fake) -> penalty. "
     if "cuda" in text.lower():
         hint = f"It asks for a GPU by itself; x.to(real.device) works everywhere. {hint}"
-    elif (asked := re.search(r"'Critic' object has no attribute '(\w+)'", text)) and not hasattr(torch.Tensor, asked[1]):
-        hint = f"It asks its critic for .{asked[1]}: adapt= can hand it an object that has it. {hint}"
+    elif _asked(told):
+        hint = f"It asks its critic for .{_asked(told)[0]}: adapt= can hand it an object that has it. {hint}"
     elif "'Critic' object" in text:
         hint = f"It wants scores where it was given a critic: adapt= can compute them and hand them over. {hint}"
     elif any(_UNPACKS.search(t) for t in told):

@@ -49,6 +49,7 @@ class Gradient:
     true: list[Tensor]
     scores: Tensor
     line: Line | None
+    graph: bool  # the function asked for its graph
 
 
 @dataclass
@@ -106,7 +107,7 @@ class Tracer(TorchFunctionMode):
         elif function in (Tensor.backward, torch.autograd.backward) and self.trace.gradients:
             self.trace.backward = sum(float(t.detach().sum()) for t in _tensors(args[0]))
             kwargs = kwargs | {"retain_graph": True}  # what was recorded hangs on the same graph
-        elif function in (Tensor.unbind, Tensor.__len__) and any(args[0] is a for a in self.critic.log.answers):
+        elif function in (Tensor.unbind, Tensor.__len__) and any(args[0] is a() for a in self.critic.log.answers):
             self.trace.iterated = True
         result = function(*args, **kwargs)
         if not isinstance(result, Tensor) or getattr(function, "__name__", "") == "__get__":
@@ -122,7 +123,8 @@ class Tracer(TorchFunctionMode):
         return result
 
     def _record(self, args: tuple, kwargs: dict) -> None:
-        named = dict(zip(("outputs", "inputs", "grad_outputs"), args, strict=False)) | kwargs
+        names = ("outputs", "inputs", "grad_outputs", "retain_graph", "create_graph")
+        named = dict(zip(names, args, strict=False)) | kwargs
         outputs, inputs = (tuple(_tensors(named.get(k))) for k in ("outputs", "inputs"))
         parameters = {id(p) for p in self.critic.parameters()}
         calls = self.critic.log.calls_behind(outputs)
@@ -134,11 +136,11 @@ class Tracer(TorchFunctionMode):
         if not calls or named.get("is_grads_batched"):
             return
         try:
-            self._keep(outputs, inputs, named.get("grad_outputs"), calls)
+            self._keep(outputs, inputs, named.get("grad_outputs"), calls, bool(named.get("create_graph")))
         except RuntimeError:
             return  # the function's own call will say what is wrong
 
-    def _keep(self, outputs: tuple, inputs: tuple, grad_outputs: Any, calls: list[int]) -> None:
+    def _keep(self, outputs: tuple, inputs: tuple, grad_outputs: Any, calls: list[int], graph: bool) -> None:
         log, options = self.critic.log, {"create_graph": True, "retain_graph": True, "allow_unused": True}
         taken = torch.autograd.grad(outputs, inputs, grad_outputs, **options)
         true: list[Tensor] = [torch.zeros_like(x) for x in inputs]
@@ -164,6 +166,7 @@ class Tracer(TorchFunctionMode):
                 [t.double() for t in true],
                 scores,
                 _reader_line(),
+                graph,
             )
         )
 

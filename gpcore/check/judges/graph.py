@@ -14,6 +14,15 @@ from ..probes import Call, Subject
 from ..report import Finding
 
 
+def aside(call: Call) -> bool:
+    """Whether the gradients that it takes have no graph, while its value trains the critic by another way."""
+    taken = call.trace.gradients
+    if not taken or any(gradient.graph for gradient in taken) or call.own_backward:
+        return False
+    trained = _parameter_gradients(call)
+    return trained is not None and bool(trained.abs().max() > 0)
+
+
 def judge_graph(subject: Subject, seen: Observed | None, undecided: list[str], notes: list[str]) -> list[Finding]:
     """Second-order graph, the path to the generator, a flat critic, a steep one."""
     call = subject.call(slope=0.7, curve=1.3)
