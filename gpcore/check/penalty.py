@@ -192,7 +192,7 @@ def _said_of_calling(subject: Subject, refused: dict, batch_size: int | None) ->
     if subject.packed:
         notes.append(f"its critic takes {subject.shape[0]} samples for one (packing), and these together were judged")
     if subject.answer in ANSWERS:
-        notes.append(f"its critic {ANSWERS[subject.answer]}")
+        notes.append(f"its critic answers with {ANSWERS[subject.answer]}")
     if subject.only and batch_size is None:
         notes.append(f"a batch of {subject.size} samples is written in")
     return undecided, notes

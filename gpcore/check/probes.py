@@ -24,13 +24,10 @@ SHAPES = ((3, 8, 8), (5,), (7, 4), (1, 28, 28), (3, 32, 32), (2, 4, 5, 7))
 BATCHES = (6, 64)
 # How the critic may answer where it is not by (N, 1) or (N,), and what a report says of it.
 ANSWERS = {
-    "map": "answers with a map of scores (patches), and was given one that has a single patch",
-    "pair": "answers with a pair, and was given one that does",
-    "triple": "answers with a triple, and was given one that does",
-    "list": "answers with a list, and was given one that does",
-    "scales": "answers with a list for each of several scales, and was given one of two scales that score alike",
-    "dictionary": "answers with a dictionary, and was given one that does",
+    "map": "a map of scores (patches), and was given one that has a single patch",
+    "scales": "a list for each of several scales, and was given one of two scales that score alike",
 }
+ANSWERS |= {kind: f"a {kind}, and was given one that does" for kind in ("pair", "triple", "list", "dictionary")}
 
 
 _PENALTY = re.compile(r"gp|penal|r1|r2|reg")

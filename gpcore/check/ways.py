@@ -50,12 +50,17 @@ def _method(function: Callable) -> Any:
     return getattr(function, "__call__", None)  # noqa: B004  the method itself is wanted
 
 
+def _names_in(code: Any) -> list[str]:
+    """The names in a function's code, its inner functions' included."""
+    return [*code.co_names, *(n for inner in code.co_consts if hasattr(inner, "co_names") for n in _names_in(inner))]
+
+
 def _networks(method: Any) -> tuple[list[str], list[str]]:
     """The object's attributes that may be its critic: those that the method itself names, and all of them."""
     host = method.__self__
     own = [*vars(host), *vars(host).get("_modules", ())]
     found = []
-    for names in (method.__func__.__code__.co_names, own):
+    for names in (_names_in(method.__func__.__code__), own):
         held = [n for n in names if n in own and callable(getattr(host, n, None))]
         critics = [n for n in held if role(n) == "critic"]
         found.append(list(dict.fromkeys(critics or [n for n in held if isinstance(getattr(host, n), nn.Module)])))
