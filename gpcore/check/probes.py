@@ -23,11 +23,10 @@ SHAPES = ((3, 8, 8), (5,), (7, 4), (1, 28, 28), (3, 32, 32), (2, 4, 5, 7))
 # No size of a batch is a size of a sample, so that nothing broadcasts by accident; 64 for code that has it written in.
 BATCHES = (6, 64)
 # How the critic may answer where it is not by (N, 1) or (N,), and what a report says of it.
-ANSWERS = {
-    "map": "a map of scores (patches), and was given one that has a single patch",
-    "scales": "a list for each of several scales, and was given one of two scales that score alike",
-}
-ANSWERS |= {kind: f"a {kind}, and was given one that does" for kind in ("pair", "triple", "list", "dictionary")}
+ANSWERS = {kind: f"a {kind}, and was given one that does" for kind in ("map", "pair", "triple", "list")}
+ANSWERS["map"] = "a map of scores (patches), and was given one that has a single patch"
+ANSWERS["scales"] = "a list for each of several scales, and was given one of two scales that score alike"
+ANSWERS["dictionary"] = "a dictionary, and was given one that does"
 
 
 _PENALTY = re.compile(r"gp|penal|r1|r2|reg")
@@ -107,7 +106,7 @@ class Critic(nn.Module):
     rows of several samples for one. It is its own attribute ``alias``.
     """
 
-    def __init__(self, shape: tuple[int, ...], slope: float, curve: float, *, answer: str, dtype, packed, alias):
+    def __init__(self, shape: tuple[int, ...], slope: float, curve: float, answer: str, dtype, packed, alias):
         super().__init__()
         self.__dict__[alias] = self
         size = math.prod(shape)
@@ -233,8 +232,7 @@ class Subject:
     alias: str = "module"  # where code finds the critic in the critic: what is wrapped for several GPUs
 
     def critic(self, slope: float, curve: float, dtype: torch.dtype) -> Critic:
-        options = {"answer": self.answer, "packed": self.packed, "alias": self.alias}
-        return Critic(self.shape, slope, curve, dtype=dtype, **options)
+        return Critic(self.shape, slope, curve, self.answer, dtype, self.packed, self.alias)
 
     def given(self, samples: Tensor) -> Tensor:
         """Samples as the function is handed them: the rows of packs one after another."""
@@ -285,9 +283,8 @@ class Subject:
                 result = self.function(critic, *given)
             after = random_states()
         rest = None
-        if isinstance(result, dict) and result:  # losses by name
-            named = [value for key, value in result.items() if _PENALTY.search(str(key).lower())]
-            result = (*named, *result.values())
+        if isinstance(result, dict):  # losses by name
+            result = (*(v for k, v in result.items() if _PENALTY.search(str(k).lower())), *result.values())
         if isinstance(result, (tuple, list)) and result:  # (penalty, norms) and the like
             result, rest = result[0], result[1:]
         if result is None and tracer.trace.backward is not None:  # it trains the critic itself and returns nothing
