@@ -230,7 +230,7 @@ def eps_for_each_pixel(critic, real, fake):
 # ---------------------------------------------------------------- gradients that are not what is returned
 
 
-@judged(ok=False, said="Are they for a direction alone")
+@judged("nan-at-zero-gradient", said="Are they for a direction alone")  # the direction has no guard
 def along_the_steepest_direction(D, real, fake):
     x = torch.cat([real, fake]).detach()
     r = (0.01 * torch.randn_like(x)).requires_grad_()
