@@ -110,7 +110,7 @@ def ledger() -> str:
         because = html.escape(verdict["because"])
         if verdict.get("budget"):
             because += f' <small class="gp-budget">{html.escape(verdict["budget"])}</small>'
-        rows.append([link(number, number), claim["source"], anchored, word, because])
+        rows.append([link(number, number), claim["source"], anchored, f"<span>{word}</span>", because])
     summary = tally([verdict["word"] for verdict in found.values()])
     head = ["chapter", "source", "claim", "verdict", "because"]
     count = f"{len(rows) + len(waiting)} claims, {len(found)} have been measured: {summary}."

@@ -54,7 +54,7 @@ export const STYLE = `
 .pg .pg-bar > :is(button, select) { padding-inline: 0.6rem; }
 .pg-bar > select { width: 9.4rem; }
 .pg-presets { gap: 0.35rem; margin-top: 0.3rem; }
-.pg .pg-preset { border-radius: 99px; font-size: 0.84em; min-height: 1.8rem; padding: 0 0.6rem; }
+.pg .pg-preset { border-radius: 99px; font-size: 0.84em; min-height: 1.8rem; padding: 0 0.5rem; }
 .pg-together { align-items: center; display: inline-flex; gap: 0.35rem; }
 .pg-speed { color: var(--pg-muted); font-variant-numeric: tabular-nums; margin-left: auto; }
 .pg p.pg-said { border-left: 4px solid var(--pg-real); margin: 0.7rem 0 0; overflow-wrap: anywhere; padding: 0.1rem 0 0.1rem 0.7rem; }
