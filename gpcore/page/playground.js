@@ -761,12 +761,12 @@ settings: { constraint: "clip", criticSteps: 1, lrGenerator: 0.01, batch: 64 },
 },
 {
 name: "clipping too tight",
-says: "Weights clipped to 0.01. The critic is almost flat, its slope is about a thousandth, and what is left of its shape is too simple to tell eight modes apart.",
+says: "Weights clipped to 0.01. The critic is almost flat, its slope is a few thousandths and less, and what is left of its shape is too simple to tell eight modes apart.",
 settings: { constraint: "clip", clip: 0.01 },
 },
 {
 name: "λ too small",
-says: "The penalty weighs next to nothing. Modes are found, but the slope climbs to a hundred, and the critic's loss estimates no distance any more.",
+says: "The penalty weighs next to nothing. Modes are found, but within a thousand steps the slope climbs to about a hundred, and the critic's loss estimates no distance any more.",
 settings: { weight: 0.001 },
 },
 {

@@ -154,7 +154,7 @@ def test_presets_and_links(site, served, browser):  # noqa: F811
         quiet(visit)
 
 
-STEPS = """() => [...document.querySelectorAll('.pg-status')].map(e => Number(/step (\\d+)/.exec(e.textContent)?.[1]))"""
+STEPS = """() => [...document.querySelectorAll('.pg-status')].map(e => Number(/step (\\d+)/.exec(e.textContent)[1]))"""
 
 
 def test_two_runs_are_compared_at_one_step(site, served, browser):  # noqa: F811

@@ -46,9 +46,9 @@ def record(measurements: int, verdicts: int, seeds: int) -> dict:
 )
 def test_the_line_under_a_chapter_leaves_out_what_is_nothing(counts, used, held, monkeypatch):
     monkeypatch.setattr(gpbook.evidence, "load_evidence", lambda folder: {"06": record(*counts)})
-    text = gpbook.strip("06")
-    assert used in text and text.endswith(held)
-    assert gpbook.strip("99") == ""
+    line = gpbook.strip
+    assert used in line("06") and line("06").endswith(held)
+    assert line("99") == ""
 
 
 def test_a_recorded_run_says_what_it_was():
