@@ -142,7 +142,7 @@ export const STYLE = `
 @container (max-width: 34rem) {
   .pg-small .pg-bar button { min-width: 0; padding: 0.2rem 0.6rem; }
   .pg-squares .pg-keys { font-size: 0.82em; }
-  .pg-squares :is(.pg-game, .pg-slope) .pg-keys { min-height: 4.4em; }
+  .pg-squares :is(.pg-game, .pg-slope) .pg-keys { min-height: 5.9em; }
   .pg-small:not(.pg-squares) .pg-square { margin: 0 auto; width: 13rem; }
   .pg-small .pg-wide { height: 9rem; }
 }
