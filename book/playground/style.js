@@ -97,11 +97,11 @@ export const STYLE = `
   background: linear-gradient(var(--towards), color-mix(in srgb, var(--strong) 85%, transparent),
     color-mix(in srgb, var(--strong) 74%, transparent), color-mix(in srgb, var(--strong) 60%, transparent),
     color-mix(in srgb, var(--strong) 42%, transparent), transparent);
-  border: 1px solid var(--pg-line); flex: 0 2 3.2rem; height: 10px; min-width: 0;
+  border: 1px solid var(--pg-line); height: 10px; min-width: 0; width: 3.2rem;
 }
 .pg-below { --strong: var(--pg-neutral); --towards: 90deg; }
 .pg-above { --strong: var(--pg-gradient); --towards: 270deg; }
-.pg-scale i.pg-above { flex: 0 1 1.6rem; }
+.pg-scale i.pg-above { width: 1.6rem; }
 
 .pg-panel > summary { cursor: pointer; font-weight: 600; padding: 0.3rem 0; }
 .pg fieldset { border: 0; border-top: 1px solid var(--pg-line); margin: 0; min-width: 0; padding: 0.5rem 0 0.7rem; }
