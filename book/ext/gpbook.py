@@ -107,12 +107,14 @@ def ledger() -> str:
             continue
         anchored = link(number, text, f"#verdict-{claim['id']}")
         word = both_words(claim["id"], number, verdict["word"])
-        budget = html.escape(verdict.get("budget", ""))
-        rows.append([link(number, number), claim["source"], anchored, word, html.escape(verdict["because"]), budget])
+        because = html.escape(verdict["because"])
+        if verdict.get("budget"):
+            because += f' <small class="gp-budget">{html.escape(verdict["budget"])}</small>'
+        rows.append([link(number, number), claim["source"], anchored, f"<span>{word}</span>", because])
     summary = tally([verdict["word"] for verdict in found.values()])
-    head = ["chapter", "source", "claim", "verdict", "because", "budget"]
+    head = ["chapter", "source", "claim", "verdict", "because"]
     count = f"{len(rows) + len(waiting)} claims, {len(found)} have been measured: {summary}."
-    shown = f"<p>Of {count}</p>" + html_table(head, rows, "Ledger of claims")
+    shown = f'<p>Of {count}</p><div class="gp-ledger">{html_table(head, rows, "Ledger of claims")}</div>'
     if waiting:
         rest = html_table(["chapter", "source", "claim"], waiting, "Claims not measured yet")
         shown += f"<details><summary>{len(waiting)} claims wait for their chapter</summary>{rest}</details>"
@@ -210,6 +212,11 @@ def with_longer_runs(body: str, number: str) -> str:
     return re.sub(place, said, body)
 
 
+def several(count: int, word: str, before: str = "") -> str:
+    """Return ``"1 verdict"`` or ``"3 verdicts"``; ``before`` goes before more than one."""
+    return f"1 {word}" if count == 1 else f"{before}{count} {word}s"
+
+
 def strip(number: str) -> str:
     """Return the line under a chapter's title: what its outputs are."""
     record = evidence.load_evidence(EVIDENCE).get(number)
@@ -217,9 +224,12 @@ def strip(number: str) -> str:
         return ""
     seeds = max([len(c["seeds"]) for c in record["claims"]] or [len(m["values"]) for m in record["measurements"]])
     lock = dict(re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    counts = {"measurement": len(record["measurements"]), "verdict": len(record["claims"])}
+    held = ", ".join(several(count, word) for word, count in counts.items() if count)
+    used = "on a CPU, " + (f"{several(seeds, 'seed', 'up to ')}, " if seeds else "")
     return (
-        f'<p class="gp-strip">Outputs: on a CPU, up to {seeds} seeds, torch {lock["torch"]}; re-run and compared at '
-        f"every change. {len(record['measurements'])} measurements, {len(record['claims'])} verdicts.</p>"
+        f'<p class="gp-strip">Outputs: {used}torch {lock["torch"]}; re-run and compared at every change.'
+        f"{f' {held}.' if held else ''}</p>"
     )
 
 

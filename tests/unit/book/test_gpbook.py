@@ -30,6 +30,27 @@ def test_verdicts_are_counted_in_english(counts, text):
     assert gpbook.tally(words) == text
 
 
+def record(measurements: int, verdicts: int, seeds: int) -> dict:
+    claims = [{"seeds": list(range(seeds))}] * verdicts
+    return {"measurements": [{"values": [0.0] * seeds}] * measurements, "claims": claims}
+
+
+@pytest.mark.parametrize(
+    ("counts", "used", "held"),
+    [
+        ((8, 1, 0), "on a CPU, torch ", " every change. 8 measurements, 1 verdict.</p>"),
+        ((1, 0, 1), "on a CPU, 1 seed, torch ", " every change. 1 measurement.</p>"),
+        ((2, 3, 5), "on a CPU, up to 5 seeds, torch ", " every change. 2 measurements, 3 verdicts.</p>"),
+        ((0, 2, 1), "on a CPU, 1 seed, torch ", " every change. 2 verdicts.</p>"),
+    ],
+)
+def test_the_line_under_a_chapter_leaves_out_what_is_nothing(counts, used, held, monkeypatch):
+    monkeypatch.setattr(gpbook.evidence, "load_evidence", lambda folder: {"06": record(*counts)})
+    line = gpbook.strip
+    assert used in line("06") and line("06").endswith(held)
+    assert line("99") == ""
+
+
 def test_a_recorded_run_says_what_it_was():
     text = gpbook.provenance(RECORD)
     assert text.startswith("The full preset, seeds 0 to 2, run on 2026-11-21 on CPU, 1 thread; ")
