@@ -9,17 +9,12 @@ import torch
 
 from .report import Report
 from .steps.calling import Style, find_style
-from .steps.judges import (
-    judge_accumulation,
-    judge_calls,
-    judge_log,
-    judge_non_finite,
-    judge_scaler,
-    judge_weights,
-)
+from .steps.calls import judge_calls
+from .steps.judges import judge_accumulation, judge_log, judge_non_finite, judge_scaler, judge_weights
 from .steps.law import judge_operation
 from .steps.memory import Memory
-from .steps.run import DIRECTION, StepSubject
+from .steps.network import DIRECTION
+from .steps.run import StepSubject
 from .steps.scalers import held_scalers
 from .steps.short import close, with_rate
 
@@ -136,6 +131,11 @@ def check_scaling(my_step: Callable) -> Report:
         if (subject.style.scaler or subject.held) and not named:
             operation.findings += judge_scaler(subject, law)
         operation.findings += judge_log(subject, law)
+    if not operation.recognised and not subject.run([0.1 * DIRECTION]).asked:
+        undecided.append(
+            "whether its gradient is the one that was meant: it never called loss_fn. Take the loss of "
+            "loss_fn(model(x), y), for the gradient of a loss of its own is not known here"
+        )
     judge_calls(subject, operation, undecided)
     judge_weights(subject, undecided)
     findings = operation.findings + judge_non_finite(subject)

@@ -12,8 +12,9 @@ from torch import Tensor
 from ..mends import finding
 from ..report import Finding
 from .cuts import CUTS, Cut, Law, Operation, norm_then_value, to_norm, value_then_norm
+from .network import DIRECTION, NAMES, ROWS, SIZES
 from .relative import relative_operation
-from .run import DIRECTION, NAMES, ROWS, SIZES, Step, StepSubject
+from .run import Step, StepSubject
 from .short import close, linear, near
 
 _FLAT = torch.full_like(DIRECTION, len(DIRECTION) ** -0.5)  # as long, but its largest element is small
@@ -167,14 +168,41 @@ def _judge_limit(subject: StepSubject, slope: float, cut: Cut, limit: float, len
         family = f"{cut.family} of each sample's own gradient, as in DP-SGD"
         many = near(limit, ROWS) or near(limit, 1)
         return Operation(family, law, per_sample=True, sound=cut.sound and (many or _own(subject, cut, limit, length)))
-    if _own(subject, cut, limit, length):
-        own = "" if near(limit, 1) else f": it clips by {cut.kind} at {limit:.4g}, a number of its own"
-        undecided.append(f"whether it heeds max_norm: 0.5 and 1 gave the same step{own}")
-        return Operation(cut.family, Law(cut.apply, limit, slope), sound=cut.sound)
+    own = _own(subject, cut, limit, length)
+    if own:
+        law = Law(cut.apply, limit, slope)
+    said, enlarged = _at_other_limits(subject, law, own)
+    if enlarged:
+        return Operation(cut.family, law, [finding("scales-up", said)])
+    if own and not said:
+        number = "" if near(limit, 1) else f": it clips by {cut.kind} at {limit:.4g}, a number of its own"
+        undecided.append(f"whether it heeds max_norm: 0.5 and 1 gave the same step{number}")
+        return Operation(cut.family, law, sound=cut.sound)
     differs = not near(limit, 1) and not near(applied.norm(), 1) and not subject.moves_by_itself
-    if differs and cut.sound:
+    if said:
+        undecided.append(f"how it heeds max_norm: {said}")
+    elif differs and cut.sound:
         undecided.append(f"how it scales: {made}")
-    return Operation(cut.family, law, sound=cut.sound and not differs)
+    return Operation(cut.family, law, sound=cut.sound and not differs and not said)
+
+
+def _at_other_limits(subject: StepSubject, law: Law, own: bool) -> tuple[str, bool]:
+    """What differs from the law where max_norm is not 1, or "", and whether gradients were enlarged by that."""
+    found = []
+    for max_norm in (0.5, 2.0):
+        expected = law if own else law._replace(limit=max_norm * law.limit)
+        for length in (0.3, 0.7, 1.5, 10.0):
+            gradient = law.limit / law.before * length * DIRECTION
+            applied, right = subject.run([gradient], max_norm).applied, expected(gradient)
+            if applied.norm() == 0 or close(applied, right):
+                continue
+            said = (
+                f"with max_norm = {max_norm:g} a gradient of norm {gradient.norm():.4g} was applied with norm "
+                f"{applied.norm():.4g}"
+            )
+            whole = abs(law.before * law.after) * gradient.norm()
+            found.append((said + f" in place of {right.norm():.4g}", bool(applied.norm() > 1.01 * whole)))
+    return max(found, key=lambda pair: pair[1], default=("", False))
 
 
 def _own(subject: StepSubject, cut: Cut, limit: float, length: float) -> bool:
@@ -194,10 +222,7 @@ def judge_operation(subject: StepSubject, undecided: list[str]) -> Operation:
 
     lengths, length = _long(subject, None if slope is None else expected)
     if not lengths:
-        error = subject.run([10 * DIRECTION]).error
-        why = f"; it raised {type(error).__name__}: {error}" if error else ""
-        undecided.append(f"what it does with long gradients: it took no step with one of norm 10{why}")
-        return Operation("a step that is left out where the gradient is long", recognised=False)
+        return _judge_none(subject, undecided)
     if length is None:
         return _judge_unscaled(subject, lengths)
     applied = subject.run([length * DIRECTION]).applied
@@ -206,6 +231,7 @@ def judge_operation(subject: StepSubject, undecided: list[str]) -> Operation:
     fitted = _fit(subject, slope, length, shape)
     parts = _judge_parts(subject, expected)
     if fitted is None:
+        parts += _enlarged(subject, 10.0, expected(10 * DIRECTION))
         if not parts:
             undecided.append(
                 f"how it scales: max_norm = 1 made of a gradient of norm {length:g} one of norm {applied.norm():.4g}"
@@ -246,7 +272,34 @@ def _judge_bent(subject: StepSubject, length: float, applied: Tensor, undecided:
             law = Law(to_norm, float(applied.norm()))
             return Operation("normalisation", law, [finding("scales-up", said)])
         return Operation("normalisation of each parameter by itself", findings=[finding("scales-up", said)])
-    undecided.append(
-        f"how it scales: max_norm = 1 made of a gradient of norm {length:g} one of norm {applied.norm():.4g}"
-    )
-    return Operation("another scaling", recognised=False)
+    findings = _enlarged(subject, 0.1, 0.1 * DIRECTION)
+    if all(close(subject.run([n * DIRECTION]).applied, n * DIRECTION) for n in _LONG):
+        findings += _judge_unscaled(subject, list(_LONG)).findings
+    if not findings:
+        undecided.append(
+            f"how it scales: max_norm = 1 made of a gradient of norm {length:g} one of norm {applied.norm():.4g}"
+        )
+    return Operation("another scaling", findings=findings, recognised=bool(findings))
+
+
+def _enlarged(subject: StepSubject, length: float, whole: Tensor) -> list[Finding]:
+    """The fault that a gradient of this length becomes longer than it is whole, in its own direction."""
+    applied = subject.run([length * DIRECTION]).applied
+    if torch.cosine_similarity(applied, whole, 0) < 0.9999 or applied.norm() < 1.01 * whole.norm():
+        return []
+    said = f"with max_norm = 1 a gradient of norm {length:g} was applied with norm {applied.norm():.4g}"
+    return [finding("scales-up", said)]
+
+
+def _judge_none(subject: StepSubject, undecided: list[str]) -> Operation:
+    """What leaves out all long gradients, or has none at all when it steps."""
+    short, step = (subject.run([length * DIRECTION]) for length in (0.1, 10.0))
+    if step.seen and short.applied.norm() == 0 and step.applied.norm() == 0:
+        undecided.append(
+            "what it scales: every gradient was zero when the optimiser stepped. Look for a zero_grad() between "
+            "backward() and step(), or for a loss that does not depend on the model's weights"
+        )
+        return Operation("a step without a gradient", recognised=False)
+    why = f"; it raised {type(step.error).__name__}: {step.error}" if step.error else ""
+    undecided.append(f"what it does with long gradients: it took no step with one of norm 10{why}")
+    return Operation("a step that is left out where the gradient is long", recognised=False)
