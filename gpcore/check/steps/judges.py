@@ -121,17 +121,25 @@ def judge_non_finite(subject: StepSubject) -> list[Finding]:
     return [finding("non-finite-passed-on", "; ".join(spoilt))] if spoilt else []
 
 
-def judge_scaler(subject: StepSubject, law: Law) -> list[Finding]:
+def judge_scaler(subject: StepSubject, operation: Operation, undecided: list[str]) -> list[Finding]:
+    law = operation.law
     for norm in (10.0, 0.1):
         gradient = law.limit / law.before * norm * DIRECTION
         step = subject.run([gradient], scale=SCALE)
-        wrong = (law(SCALE * gradient) / SCALE, law(SCALE * gradient))
-        if not close(step.applied, law(gradient)) and any(close(step.applied, guess) for guess in wrong):
-            said = (
-                f"with a loss scale of {SCALE:.0f} a gradient of norm {gradient.norm():g} was applied with norm "
-                f"{step.applied.norm():.3g}: its {SCALE:.0f}-fold was clipped"
-            )
-            return [finding("clip-before-unscale", said)]
+        if close(step.applied, law(gradient)) or not step.applied.norm() > 0:
+            continue
+        said = (
+            f"with a loss scale of {SCALE:.0f} a gradient of norm {gradient.norm():g} was applied with norm "
+            f"{step.applied.norm():.3g}"
+        )
+        if any(close(step.applied, guess) for guess in (law(SCALE * gradient) / SCALE, law(SCALE * gradient))):
+            return [finding("clip-before-unscale", f"{said}: its {SCALE:.0f}-fold was clipped")]
+        undecided.append(
+            f"what the loss scale is for: {said}, and with one of 1 with norm {law(gradient).norm():.3g}. Multiply the "
+            "loss by it as often as the gradient is divided by it"
+        )
+        operation.sound = False
+        break
     return []
 
 

@@ -17,16 +17,19 @@ def relative_operation(subject: StepSubject, undecided: list[str]) -> Operation 
     own = float(decay @ WEIGHTS / (WEIGHTS @ WEIGHTS)) * WEIGHTS
     if all(close(a, b) for a, b in zip(away, at_zero, strict=True)) or close(decay, own):
         return None
-    longer, short = (subject.run([length * DIRECTION], weights=True).applied for length in (1e3, 1e-5))
+    longest, longer, short = (subject.run([n * DIRECTION], weights=True).applied for n in (1e4, 1e3, 1e-5))
     parts = list(zip(longer.split(SIZES), short.split(SIZES), DIRECTION.split(SIZES), strict=True))
     whole = [i for i, (a, _, g) in enumerate(parts) if close(a, 1e3 * g)]
+    scaled = [i for i in range(len(SIZES)) if i not in whole]
+    # However long the gradient is.
+    cut = scaled and all(close(longest.split(SIZES)[i], longer.split(SIZES)[i]) for i in scaled)
     for units, owners, kind in ((rows, (0, 1, 1, 2), "row"), (lambda g: g.split(SIZES), (0, 1, 2), "parameter")):
         pieces = zip(owners, units(longer), units(DIRECTION), units(WEIGHTS), strict=True)
-        pieces = [piece for owner, *piece in pieces if owner not in whole]
+        pieces = [piece for owner, *piece in pieces if owner in scaled]
         ratios = [float(a.norm() / w.norm()) for a, _, w in pieces]
         along = all(torch.cosine_similarity(a, g, 0) > 0.999 for a, g, _ in pieces)
-        if pieces and along and all(near(r, ratios[0]) for r in ratios):
-            always = all(close(b, a) for i, (a, b, _) in enumerate(parts) if i not in whole)
+        if cut and along and all(near(r, ratios[0]) for r in ratios):
+            always = all(close(parts[i][1], parts[i][0]) for i in scaled)
             name = "layer-wise scaling, as in LARS and LAMB" if always else "adaptive clipping, as in NFNets"
             said = f"; the gradient of {' and '.join(NAMES[i] for i in whole)} is left whole" if whole else ""
             undecided.append(

@@ -16,6 +16,7 @@ from .calling import Style
 from .memory import Memory
 from .network import ROWS, WEIGHTS, Loss, Network, Recorder, flat
 from .scalers import at_scale
+from .watch import Watch
 
 
 @dataclass
@@ -90,11 +91,12 @@ class StepSubject:
         gradients = gradients * self.copies if len(gradients) == 1 else gradients
         scaler = torch.amp.GradScaler("cpu", init_scale=scale) if self.style.scaler else None
         error = result = None
-        with at_scale(self.held, scale), own_random(seed):
+        watch = Watch(parameters, optimizers)
+        with at_scale(self.held, scale), own_random(seed), watch:
             for wanted in (*([g] * self.copies for g in earlier), *[gradients] * times):
                 before = flat(parameters)
-                for optimizer in optimizers:
-                    optimizer.clear()
+                for record in (*optimizers, watch):
+                    record.clear()
                 for batches in self._calls(wanted):
                     arguments, named = self.style.arguments(networks, optimizers, loss_fn, batches, max_norm, scaler)
                     try:
@@ -105,9 +107,8 @@ class StepSubject:
                     break
         if self.memory:
             self.memory.put_back()
-        return replace(
-            self._step(optimizers, before - flat(parameters), parameters, result, error), asked=loss_fn.called
-        )
+        step = self._step(optimizers, watch, before - flat(parameters), parameters)
+        return replace(step, returned=_numbers(result), error=error, asked=loss_fn.called)
 
     def _calls(self, gradients: list[Tensor]) -> list[list[Any]]:
         spread = torch.linspace(-1, 1, ROWS, dtype=torch.float64)[:, None]
@@ -116,7 +117,7 @@ class StepSubject:
         batches = [self.style.batch(x.to(torch.get_default_dtype())) for x in samples]
         return [[batch] for batch in batches] if self.over_calls else [batches]
 
-    def _step(self, optimizers, moved: Tensor, parameters: list[Tensor], result: Any, error) -> Step:
+    def _step(self, optimizers: list[Recorder], watch: Watch, moved: Tensor, parameters: list[Tensor]) -> Step:
         count = max(len(optimizer.seen) for optimizer in optimizers)
 
         def joined(lists: list[list[Tensor]]) -> list[Tensor]:
@@ -128,8 +129,14 @@ class StepSubject:
         # The mean: several steps on one micro-batch, as in PPO's epochs, are the same step several times.
         means = [torch.stack(o.seen).mean(0) if o.seen else torch.zeros_like(o.done) for o in optimizers]
         applied = torch.cat(means) if count else moved / self.rate
-        after = joined([[flat(kept) for kept in o.kept] for o in optimizers])
+        seen, after = (
+            joined([o.seen for o in optimizers]),
+            joined([[flat(kept) for kept in o.kept] for o in optimizers]),
+        )
+        done = torch.cat([o.done for o in optimizers])
+        if not count and watch.steps:  # it steps with an optimiser that it makes by itself
+            seen, after = (list(tensors) for tensors in zip(*watch.joined(), strict=True))
+            applied, done = torch.stack(seen).mean(0), watch.done
         if all(p.grad is not None for p in parameters):
             after.append(flat(p.grad for p in parameters))
-        done = torch.cat([o.done for o in optimizers])
-        return Step(applied, moved, done, joined([o.seen for o in optimizers]), after, _numbers(result), error)
+        return Step(applied, moved, done, seen, after)
