@@ -96,19 +96,18 @@ def alike(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
 
 
 def _norm(groups: list[list[Tensor]], order: float) -> Tensor:
-    norms = [_norm_of_alike(tensors, order) for tensors in groups]
-    if len(norms) == 1:
-        return norms[0]
-    first = norms[0].device
-    norms = [n.to(first, torch.promote_types(n.dtype, torch.float32)) for n in norms]
-    return torch.linalg.vector_norm(torch.stack(norms), order)
+    if len(groups) == 1:
+        return _norm_of_alike(groups[0], order)
+    norms = [_norm_of_alike(g, order, torch.promote_types(g[0].dtype, torch.float32)) for g in groups]
+    widest = torch.float64 if any(n.dtype == torch.float64 for n in norms) else torch.float32
+    return torch.linalg.vector_norm(torch.stack([n.to(norms[0].device, widest) for n in norms]), order)
 
 
-def _norm_of_alike(tensors: list[Tensor], order: float) -> Tensor:
+def _norm_of_alike(tensors: list[Tensor], order: float, dtype: torch.dtype | None = None) -> Tensor:
     if sum(map(Tensor.numel, tensors)) < _SMALL * len(tensors):
         # Copying many small tensors into one takes less time than starting an operation on each.
-        return torch.linalg.vector_norm(torch._utils._flatten_dense_tensors(tensors), order)
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors, order)), order)
+        return torch.linalg.vector_norm(torch._utils._flatten_dense_tensors(tensors), order, dtype=dtype)
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors, order, dtype=dtype)), order)
 
 
 class Gradients:

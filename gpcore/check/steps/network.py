@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .calling import LABEL
-
 NAMES = ("first", "second", "third")  # the model's parameters: a vector, a matrix, a vector
 SHAPES = ((2,), (2, 3), (2,))
 SIZES = (2, 6, 2)
@@ -102,7 +100,13 @@ class Loss:
 
     def __call__(self, *given: Any, **named: Any) -> Tensor:
         self.called = True
-        output, *rest = [*given, *(value for key, value in named.items() if not LABEL.search(key.lower()))]
+        values = [*given, *named.values()]
+        output = next(
+            (v for v in values if isinstance(v, (nn.Module, dict)) or getattr(v, "requires_grad", False)), None
+        )
+        if output is None:  # what was detached, or computed without a gradient
+            output = values[0]
+        rest = [v for v in values if v is not output]
         if isinstance(output, nn.Module):
             batch = rest[0]
             batch = [*batch.values()] if isinstance(batch, dict) else batch

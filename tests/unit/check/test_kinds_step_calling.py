@@ -149,3 +149,36 @@ def test_double_precision_by_default():
     finally:
         torch.set_default_dtype(torch.float32)
     assert right.ok and not right.undecided and manual.ok and wrong.faults == ("clip-by-value",)
+
+
+def test_batches_may_be_nested():
+    def masked(model, optimizer, loss_fn, batches, max_norm):
+        accumulate(lambda part: model(part[0], part[1]), optimizer, loss_fn, batches)
+        clip(model, max_norm)
+        optimizer.step()
+
+    def unpacked(model, optimizer, loss_fn, batches, max_norm):
+        optimizer.zero_grad()
+        for (x, mask), y in batches:
+            (loss_fn(model(x, mask=mask), y) / len(batches)).backward()
+        clip(model, max_norm)
+        optimizer.step()
+
+    def labelled(model, optimizer, loss_fn, batches, max_norm):
+        optimizer.zero_grad()
+        for inputs, y in batches:
+            output = model(inputs["input_ids"], attention_mask=inputs["attention_mask"])
+            (loss_fn(output, y) / len(batches)).backward()
+        clip(model, max_norm)
+        optimizer.step()
+
+    def spread(model, optimizer, loss_fn, batches, max_norm):
+        optimizer.zero_grad()
+        for inputs, y in batches:
+            (loss_fn(model(**inputs).logits, y) / len(batches)).backward()
+        clip(model, max_norm)
+        optimizer.step()
+
+    for step in (masked, unpacked, labelled, spread):
+        report = check_scaling(step)
+        assert report.ok and report.family == "norm clipping" and not report.undecided, str(report)

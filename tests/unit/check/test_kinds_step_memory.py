@@ -128,3 +128,55 @@ def test_what_the_step_holds_comes_back_as_it_was():
     assert before == (generator.get_state().tolist(), [p.tolist() for p in other.parameters()])
     assert (numbers, settings, weight.tolist(), count) == ([1, 2], {"a": 1}, [0.0] * 3, 0)
     assert not held.state_dict()["state"] and all(p.grad is None for p in other.parameters())
+
+
+# ---------------------------------------------------------------- thresholds that follow the number of calls
+
+
+def counting(threshold_of):
+    """A right step but for its threshold, which depends on how often it was called before."""
+    calls = [0]
+
+    def step(model, optimizer, loss_fn, batches, max_norm):
+        accumulate(model, optimizer, loss_fn, batches)
+        if not gp.total_norm(model.parameters()).isfinite():
+            return
+        threshold = threshold_of(calls[0], max_norm)
+        if threshold is not None:
+            clip(model, threshold)
+        calls[0] += 1
+        optimizer.step()
+
+    return step, calls
+
+
+def test_thresholds_that_follow_the_number_of_calls_are_named():
+    for threshold_of, last in (
+        (lambda calls, limit: limit * 0.99**calls, "0.2994"),
+        (lambda calls, limit: limit / (1 + calls / 40), "0.25"),
+        (lambda calls, limit: limit * (0.5 if calls > 50 else 1.0), "0.5"),
+        (lambda calls, limit: limit * min(5.0, 1 + calls / 10), "5"),
+    ):
+        step, calls = counting(threshold_of)
+        report = check_scaling(step)
+        assert report.ok and report.family == "norm clipping" and calls == [0], str(report)
+        expected = f"with norm 1 in the first call and with norm {last} in call 121"
+        assert "change with the number of calls" in said(report) and expected in said(report), str(report)
+
+
+def test_calls_that_are_not_scaled_are_not_ok():
+    for threshold_of, call in (
+        (lambda calls, limit: limit if calls % 2 == 0 else None, 2),
+        (lambda calls, limit: limit if calls < 10 else None, 121),
+        (lambda calls, limit: limit if calls % 10 == 0 else None, 2),
+    ):
+        report = check_scaling(counting(threshold_of)[0])
+        assert not report.ok and not report.faults, str(report)
+        assert f"in call {call}, where it was left whole" in said(report), str(report)
+
+
+def test_scaling_that_begins_after_some_calls_is_named():
+    for first in (1, 25, 100):
+        report = check_scaling(counting(lambda calls, limit, first=first: limit if calls >= first else None)[0])
+        assert report.family == "norm clipping that begins after a number of calls", str(report)
+        assert "with norm 10 in the first call and with norm 1 in call 121" in said(report), str(report)
