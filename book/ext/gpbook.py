@@ -181,17 +181,33 @@ def chapter_run(number: str, preset: str) -> str:
     )
 
 
+def carried(short: str, long: str) -> str:
+    """Return the word that the run on the page and the longer one both carry."""
+    if short == long:
+        return short
+    return "holds if" if {short, long} == {"holds", "holds if"} else "not decided"
+
+
 def with_longer_runs(body: str, number: str) -> str:
-    """Put into every verdict's box what became of the claim in a longer run, where one was recorded."""
+    """Put into every verdict's box what became of the claim in a longer run, where one was recorded.
+
+    Where the two runs differ, the box's verdict is what both carry, and each run's own word follows.
+    """
 
     def said(place: re.Match) -> str:
-        found = longer(place[1], number)
+        word, claim = place.groups()
+        found = longer(claim, number)
         if found is None:
             return place[0]
-        budget = html.escape(found["budget"].rstrip("."))
-        return f'<span class="gp-long">In a longer run ({budget}): <strong>{found["word"]}</strong>.</span>'
+        both, budget = carried(word, found["word"]), html.escape(found["budget"].rstrip("."))
+        here = "" if both == word else f"In the run on this page: {word}. "
+        return (
+            f'<strong>Verdict: {both}.</strong> <span class="gp-long">{here}In a longer run ({budget}): '
+            f'<strong>{found["word"]}</strong>.</span>'
+        )
 
-    return re.sub(r'<span class="gp-long" data-claim="([\w-]+)"></span>', said, body)
+    place = r'<strong>Verdict: ([\w ]+)\.</strong> <span class="gp-long" data-claim="([\w-]+)"></span>'
+    return re.sub(place, said, body)
 
 
 def strip(number: str) -> str:

@@ -53,15 +53,20 @@ def test_the_page_has_the_figure_and_not_the_image_behind_it():
     assert context["body"] == '<p>before</p><svg role="img"></svg><img src="other.png"><figcaption>after</figcaption>'
 
 
-BOX = '<p><span class="gp-long" data-claim="gp-stability"></span> Because.</p>'
+BOX = '<p><strong>Verdict: holds.</strong> <span class="gp-long" data-claim="gp-stability"></span> Because.</p>'
+# The longer run's word, and what it and "holds" both carry.
+BOTH = {"holds": "holds", "holds if": "holds if", "does not hold": "not decided"}
 
 
-@pytest.mark.parametrize("word", ["holds", "does not hold"])
+@pytest.mark.parametrize("word", BOTH)
 def test_a_verdict_shows_what_became_of_it_in_the_longer_run(word, monkeypatch):
     claim = {"id": "gp-stability", "word": word, "budget": "MLPs; 2,400 steps."}
     record = {"claims": [claim, {"id": "balance", "word": "holds if"}]}
     monkeypatch.setattr(gpbook.runs, "latest", lambda chapter, preset, folder: record if preset == "long" else None)
-    assert f"In a longer run (MLPs; 2,400 steps): <strong>{word}</strong>." in gpbook.with_longer_runs(BOX, "06")
+    box = gpbook.with_longer_runs(BOX, "06")
+    assert f"In a longer run (MLPs; 2,400 steps): <strong>{word}</strong>." in box
+    assert f"<strong>Verdict: {BOTH[word]}.</strong>" in box
+    assert ("In the run on this page: holds." in box) == (word != "holds")
     assert ("also in the longer" in gpbook.both_words("gp-stability", "06", "holds")) == (word == "holds")
 
 
