@@ -69,7 +69,10 @@ def _judge_count(
 ) -> str:
     """What changes with the number of calls, whatever their gradients were; the family where it was none at first."""
     kept = float(late.applied.norm())
-    said = f"a gradient of norm 10 was applied with norm {first:.4g} in the first call and with norm {kept:.4g} in call {calls + 1}"
+    said = (
+        f"a gradient of norm 10 was applied with norm {first:.4g} in the first call and with norm {kept:.4g} in call "
+        f"{calls + 1}"
+    )
     if operation.whole:
         undecided.append(f"whether the first calls are meant to be left unscaled: {said}")
         return "norm clipping that begins after a number of calls"

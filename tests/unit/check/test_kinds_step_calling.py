@@ -5,6 +5,7 @@ from step_kinds import accumulate, clip, in_mixed_precision, per_sample, scaler_
 from torch.nn.utils import clip_grad_norm_
 
 import gpcore as gp
+from gpcore.check.command import is_step
 from gpcore.check.step import check_scaling
 
 # ---------------------------------------------------------------- ways to call
@@ -182,3 +183,19 @@ def test_batches_may_be_nested():
     for step in (masked, unpacked, labelled, spread):
         report = check_scaling(step)
         assert report.ok and report.family == "norm clipping" and not report.undecided, str(report)
+
+
+def test_the_command_line_tells_a_step_from_a_penalty():
+    for step in (
+        lambda model, optimizer, loss_fn, batches, max_norm: None,
+        lambda net, opt, criterion, loader, clip: None,
+        lambda gen, critic, opt_g, opt_c, loss_fn, batches, max_norm: None,
+        lambda generator_optimizer: None,
+    ):
+        assert is_step(step)
+    for penalty in (
+        lambda critic, real, fake: None,
+        lambda netD, real, fake, opt: None,  # options
+        lambda critic, real, fake, optional, criterion: None,
+    ):
+        assert not is_step(penalty)
