@@ -153,11 +153,6 @@ def test_double_precision_by_default():
 
 
 def test_batches_may_be_nested():
-    def masked(model, optimizer, loss_fn, batches, max_norm):
-        accumulate(lambda part: model(part[0], part[1]), optimizer, loss_fn, batches)
-        clip(model, max_norm)
-        optimizer.step()
-
     def unpacked(model, optimizer, loss_fn, batches, max_norm):
         optimizer.zero_grad()
         for (x, mask), y in batches:
@@ -180,7 +175,7 @@ def test_batches_may_be_nested():
         clip(model, max_norm)
         optimizer.step()
 
-    for step in (masked, unpacked, labelled, spread):
+    for step in (unpacked, labelled, spread):
         report = check_scaling(step)
         assert report.ok and report.family == "norm clipping" and not report.undecided, str(report)
 
