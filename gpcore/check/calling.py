@@ -26,7 +26,7 @@ _ROLES = {name: role for role, names in _NAMES.items() for name in names.split()
 _CORE = ("critic", "real", "fake")
 # Parts of names, in this order: scores are computed with the critic, the rest needs a stand-in.
 _PARTS = (
-    ("scores", r"pred|logit|score|validity|(?<![a-z])out"),
+    ("scores", r"pred|logit|score|validity|(?<![a-z])out|^d(isc)?(hat|inter)|^critic(hat|inter)"),
     ("condition", r"label|cond|class|attr|mask|length|^c$|^cls$|^(real|fake|gen)[cy]$|^[cy](real|fake|gen)$"),
     ("count", r"epoch|iter|step|stage|depth|level|^i$|^t$"),
     ("mix", r"alpha|eps"),
@@ -45,6 +45,20 @@ def role(name: str) -> str | None:
     if plain in _ROLES:
         return _ROLES[plain]
     return next((answer for answer, words in _PARTS if re.search(words, plain)), None)
+
+
+def callers_points(given: dict[str, str]) -> str | None:
+    """The one argument that holds points which the caller chose between real and generated samples, if there is one.
+
+    Its name says so, or it comes with scores and its name says nothing else: ``(scores, x_hat)``, ``(y, x)``.
+    """
+    held = [name for name, r in given.items() if r in ("real", "fake")]
+    if len(held) != 1:
+        return None
+    plain = held[0].lower().replace("_", "")
+    scored = "scores" in given.values() and "critic" not in given.values()
+    between = re.search("inter|hat|mix", plain) or (scored and not re.search("real|fake|gen|data|ima?g", plain))
+    return held[0] if between else None
 
 
 def signature(function: Callable) -> list[inspect.Parameter] | None:
@@ -147,9 +161,15 @@ def adapt(function: Callable, weight: float | None = None, *, critic_as: str = "
             real, fake = (x.detach().requires_grad_() for x in (real, fake))
         values = {"critic": critic, "real": real, "fake": fake, "device": real.device, "cuda": False}
         values |= {"size": len(real), "weight": 1.0 if weight is None else weight, "list": [critic]}
+        if points := callers_points(asked):
+            eps = torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
+            between = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+            values |= {"real": between, "fake": between}
 
         def value(name: str) -> Any:
             r = asked[name]
+            if r == "scores" and points:
+                return critic(between)
             if r == "scores":
                 generated = re.search("fake|gen", name.lower()) or "real" not in asked.values()
                 return critic(fake if generated else real)
@@ -167,6 +187,14 @@ def adapt(function: Callable, weight: float | None = None, *, critic_as: str = "
         return function(*arguments, **named)
 
     return call
+
+
+def takes_points(function: Callable) -> bool:
+    """Whether the function is handed points that its caller has chosen between real and generated samples."""
+    try:
+        return signature(function) is not None and callers_points(roles(function)) is not None
+    except TypeError:
+        return False
 
 
 def takes_vectors(function: Callable) -> bool:

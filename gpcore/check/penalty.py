@@ -144,6 +144,8 @@ def check(
     if seen.known is None and seen.observations:
         subject, seen = repacked(subject, seen)
     undecided, notes = _said_of_calling(subject, refused, batch_size)
+    if not adapt and calling.takes_points(my_penalty):
+        notes.append("it was given interpolates: it is right if the points that you give it lie between the samples")
     with source.named_numbers(my_penalty) as named:
         call = subject.call(slope=0.7, curve=1.3, lines=True)
     differences = finite_differences(subject) if call.layout is None and not call.trace.parameters else None
