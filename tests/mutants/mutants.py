@@ -3,9 +3,9 @@
     make mutants                       every mistake of the lists beside this file, two at a time
     make mutants FILTER=training       those whose file, kind or text holds "training"
 
-A list maps kinds of mistake to entries: the ``file``, the text that ``stands`` there exactly once, the ``wrong`` text put
-in its place, and the ``tests`` below tests/unit that must notice. Where a mistake changes nothing that a test could see,
-``explained`` says why. Each mistake is planted in a copy of what the tests need, and only the tests named for it run.
+A list maps kinds of mistake to entries: the ``file``, the text that ``stands`` there exactly once, the ``wrong`` text
+put in its place, and the ``tests`` below tests/unit that must notice. Where a mistake changes nothing that a test could
+see, ``explained`` says why. Each mistake is planted in a copy of what the tests need, and only its own tests run.
 """
 
 import argparse
@@ -173,9 +173,8 @@ def main() -> None:
             finally:
                 copies.put(folder)
 
-        results = []
-        for result in tqdm(pool.map(one, mistakes), total=len(mistakes), disable=os.environ.get("GPCORE_PROGRESS") == "0"):
-            results.append(result)
+        silent = os.environ.get("GPCORE_PROGRESS") == "0"
+        results = list(tqdm(pool.map(one, mistakes), total=len(mistakes), disable=silent))
     for word in ("explained", "survived"):
         for mistake, result in zip(mistakes, results, strict=True):
             if result == word:

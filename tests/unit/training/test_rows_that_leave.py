@@ -1,4 +1,4 @@
-"""Of many runs at once the first leave: those that stay keep their own weights, gradients, optimiser state, settings."""
+"""Of many runs at once the first leave: those that stay keep their own weights, gradients, state and settings."""
 
 import dataclasses
 
@@ -112,7 +112,7 @@ def drawn(seed, steps, n_critic, n, size):
         rows.append([])
         for _ in range(n_critic + 1):
             rows[-1] += torch.randint(size, (n,), generator=rng).tolist()
-            torch.randn(n, 2, generator=rng)
+            torch.randn(n, 2, generator=rng, dtype=torch.float64)
     return rows
 
 
