@@ -29,7 +29,7 @@ COPIED = ("gpcore", "book/tools", "book/ext", "book/playground", UNIT, "tests/be
 COPIED += ("tests/conftest.py", "pyproject.toml", "requirements.lock")
 TIMEOUT = 180  # seconds; a mistake that makes a test run for ever is noticed
 # Imported once, in a server that is forked for every run: PyTorch alone takes longer than most of the tests.
-WARM = ["torch", "torch.func", "torch.testing", "matplotlib.figure", "matplotlib.colors", "pytest", "hypothesis"]
+WARM = ["torch", "torch.func", "torch._dynamo", "torch.testing", "matplotlib.figure", "matplotlib.colors", "pytest", "hypothesis"]
 WARM += ["scipy.stats", "sklearn.datasets", "ot", "nbformat", "nbclient", "papermill", "IPython.display"]
 PASSED, FAILED = 0, 1  # exit codes of pytest
 
