@@ -86,8 +86,8 @@ def test_a_seed_repeats_a_run_bit_for_bit():
 
 @needs_node
 def test_the_first_settings_find_the_modes():
-    """3 seeds, 800 steps; a mode counts when a quarter of its share of 2,000 samples is within reach of its center."""
-    found = ask("modes", 3, 800)
+    """3 seeds, 300 steps; a mode counts when a quarter of its share of 2,000 samples is within reach of its center."""
+    found = ask("modes", 3, 300)
     assert len(found) == 3 and min(found) >= 7, found
 
 
