@@ -94,7 +94,7 @@ def _pytest(folder: str, tests: list[str], remember: bool) -> None:
     sys.dont_write_bytecode = not remember
     import pytest
 
-    code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--rootdir", folder, *tests])
+    code = pytest.main(["-x", "-q", "--rootdir", folder, *tests])
     sys.stdout.flush()
     os._exit(code)
 
