@@ -1,4 +1,4 @@
-"""Data that is what it says: every end of a window is drawn, held-out text is not trained on, files begin where they do."""
+"""Data that is what it says: both ends of a window are drawn, held-out text is not trained on, headers are skipped."""
 
 import gzip
 import hashlib
@@ -70,7 +70,7 @@ def test_the_last_tenth_of_a_text_is_held_out_and_the_rest_is_trained_on(task):
 
 
 def test_all_of_the_nine_tenths_are_trained_on():
-    """Every character another one: the inputs that are drawn are the first 900 but the last, the targets but the first."""
+    """Every character another one: inputs are the first 900 but the last of them, targets all but the first."""
     text = "".join(map(chr, range(100, 1100)))
     config = gp.sequence_task("text", text=text, length=40)
     x, y = config.data(20_000, rng())

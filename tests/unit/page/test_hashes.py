@@ -126,3 +126,11 @@ def test_a_record_names_all_that_it_must(tmp_path):
             runs.write_record(tmp_path, {key: value for key, value in whole.items() if key != name})
     assert not os.listdir(tmp_path)
     assert json.loads(runs.write_record(tmp_path, whole).read_text()) == whole
+
+
+def test_the_newest_record_is_that_of_the_latest_date_whatever_its_folder_is_called(tmp_path):
+    for folder, date in (("06-long-20260102-b", "2026-01-02"), ("06-long-20260103-a", "2026-01-01")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "record.json").write_text(json.dumps({"date": date}))
+    found = runs.latest("06", "long", tmp_path)
+    assert found == {"date": "2026-01-02", "folder": "06-long-20260102-b"}

@@ -164,3 +164,17 @@ def test_a_tensor_that_needs_a_gradient_can_be_drawn():
         fig, ax = figures.figure()
         plots.band(ax, torch.arange(2), torch.ones(2, 2, requires_grad=True), figures.REAL, "runs")
         assert ax.lines[0].get_ydata().tolist() == [1, 1]
+
+
+def test_the_band_of_a_measurement_is_that_of_its_median():
+    """The mean of these is 34, their median 2."""
+    assert Study().measure("gap", [1.0, 2.0, 99.0], fast=(1.5, 2.5)).median == 2
+    with pytest.raises(AssertionError, match="median 2 of"):
+        Study().measure("gap", [1.0, 2.0, 99.0], fast=(30, 40))
+
+
+def test_a_caption_names_the_most_seeds_of_any_band(shown):
+    fig, ax = figures.figure()
+    plots.band(ax, [0, 1], np.ones((4, 2)), figures.CRITIC, "four")
+    plots.band(ax, [0, 1], np.ones((1, 2)), figures.REAL, "one")
+    assert shown(fig)[1] == "Line: median; band: range over 4 seeds."
