@@ -52,6 +52,17 @@ def test_the_spiral_runs_from_one_and_a_half_turns_to_four_and_a_half():
     assert radius.min() < 1.6 and radius.max() > 4.4
 
 
+def test_mixtures_are_as_wide_as_their_papers_say():
+    """0.02 on a circle of radius 2, all divided by 1.414; 0.05 on a grid of spacing 2, all divided by 2.828."""
+    for draw, name, scale, width in (
+        (data.eight_gaussians, "8_gaussians", 1.414, 0.02),
+        (data.twenty_five_gaussians, "25_gaussians", 2.828, 0.05),
+    ):
+        x = draw(4000, rng())
+        off = x - data.CENTERS[name][torch.cdist(x, data.CENTERS[name]).argmin(1)]
+        assert off.std().item() * scale == pytest.approx(width, rel=0.05)
+
+
 @pytest.fixture(scope="module")
 def task():
     """A text whose tenths are nine times 'ab' and at last 'yz', and what is drawn from it."""

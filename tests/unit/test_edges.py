@@ -43,9 +43,9 @@ def test_zclip_goes_on_where_its_state_was_written():
     for cut in (3, 20):  # within the warm-up and after it
         whole, first = gp.ZClip(warmup=8), gp.ZClip(warmup=8)
         expected, begun = pull(whole, *norms), pull(first, *norms[:cut])
-        second = gp.ZClip(warmup=8)
-        second.load_state_dict(first.state_dict())
-        pull(first, 1e3, 1e3)  # the state was a copy
+        second, state = gp.ZClip(warmup=8), first.state_dict()
+        pull(first, 1e3, 1e3)  # the state is a copy
+        second.load_state_dict(state)
         assert begun + pull(second, *norms[cut:]) == pytest.approx(expected)
 
 
@@ -55,9 +55,9 @@ def test_autoclip_goes_on_where_its_state_was_written(window):
     for cut in (3, 20):
         whole, first = (gp.AutoClip(40.0, window=window) for _ in range(2))
         expected, begun = pull(whole, *norms), pull(first, *norms[:cut])
-        second = gp.AutoClip(40.0, window=window)
-        second.load_state_dict(first.state_dict())
+        second, state = gp.AutoClip(40.0, window=window), first.state_dict()
         pull(first, 1e-3, 1e-3)
+        second.load_state_dict(state)
         assert begun + pull(second, *norms[cut:]) == pytest.approx(expected)
         kept = len(second.state_dict()["history"])
         assert kept == (len(norms) if window is None else window)
