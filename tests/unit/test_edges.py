@@ -79,12 +79,15 @@ def test_every_order_of_norm_in_every_branch(sizes, order):
 
 @pytest.mark.parametrize("pair", [(torch.float32, torch.float64), (torch.float64, torch.float32)])
 def test_float64_beside_float32_in_either_order(pair):
-    """1 + 1e-9 is told apart from 1 in float64 alone; each gradient keeps its own type."""
+    """1 + 1e-9 is told apart from 1 in float64 alone; each gradient keeps its own type and precision."""
     first, second = parameter(3.0, dtype=pair[0]), parameter(4.0, dtype=pair[1])
     wide = first if pair[0] == torch.float64 else second
     wide.grad.mul_(1 + 1e-9)
-    assert float(gp.total_norm([first, second])) == pytest.approx(5.0, rel=1e-6)
+    norm = math.hypot(float(first.grad), float(second.grad))
+    expected = float(wide.grad) / norm
+    assert float(gp.total_norm([first, second])) == pytest.approx(norm, rel=1e-6)
     gp.clip_norm_([first, second], 1.0)
+    assert float(wide.grad) == pytest.approx(expected, rel=1e-12)
     assert (first.grad.dtype, second.grad.dtype) == pair
     assert float(first.grad) == pytest.approx(0.6, rel=1e-6) and float(second.grad) == pytest.approx(0.8, rel=1e-6)
 
@@ -96,6 +99,22 @@ def test_one_sample_of_a_batch_is_shortened_and_none_is_lengthened():
     for i, expected in enumerate(([0.6, 0.8], [0.3, 0.4], [0.0, 0.0])):
         alone = gp.per_sample_clip(torch.sum, nn.Linear(2, 1, bias=False), x[i : i + 1], max_norm=1.0)["weight"]
         torch.testing.assert_close(alone, torch.tensor([expected]))
+
+
+def test_a_sample_without_a_gradient_adds_nothing_whatever_the_threshold():
+    model = nn.Linear(2, 1, bias=False)
+    for max_norm in (0.0, 1.0):
+        total = gp.per_sample_clip(torch.sum, model, torch.zeros(1, 2), max_norm=max_norm)["weight"]
+        assert torch.equal(total, torch.zeros(1, 2))
+
+
+def test_units_below_their_limit_are_left_bit_for_bit():
+    w = nn.Parameter(torch.full((3, 4), 2.0))  # each unit's limit is 0.1 * 4
+    w.grad = torch.tensor([[0.1] * 4, [0.3] * 4, [0.0] * 4])
+    before = w.grad.clone()
+    gp.adaptive_clip_([w], clipping=0.1)
+    assert torch.equal(w.grad[[0, 2]], before[[0, 2]])
+    assert w.grad[1].norm().item() == pytest.approx(0.4)
 
 
 def test_the_limit_of_a_unit_whose_weights_are_small_is_that_of_eps():

@@ -1,6 +1,7 @@
-"""A critic that somebody listens to through hooks is left to autograd, which calls them."""
+"""A critic that somebody listens to is left to autograd, which calls the hooks; what is frozen gets no gradient."""
 
 import pytest
+import torch
 from torch import nn
 
 import gpcore as gp
@@ -27,3 +28,11 @@ def test_a_hook_anywhere_is_seen(hook, place):
     assert not gp.supports(network) and layers_of(network) is None
     handle.remove()
     assert gp.supports(network)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in critic().named_parameters()])
+def test_what_is_frozen_gets_no_gradient_and_all_else_does(name):
+    network, x = critic(), torch.randn(4, 2)
+    network.get_parameter(name).requires_grad_(False)
+    gp.penalized_backward_(network, x, x + 1, critic_loss=gp.discriminator_loss)
+    assert [other for other, p in network.named_parameters() if p.grad is None] == [name]
