@@ -12,7 +12,7 @@ export MPLBACKEND ?= agg
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve run long full test lowest bench lint repository notebooks lock clean environment
+.PHONY: help book serve run long full test mutants lowest bench lint repository notebooks lock clean environment
 
 help: ## list these commands
 	@echo "make COMMAND [SETTING=value ...]"
@@ -46,6 +46,9 @@ test: environment ## run every check: style, unit tests, notebooks (strict), the
 	@env -u GPCORE_RECORD -u GPCORE_CHECKPOINTS GPCORE_PROGRESS=0 $(PY) -m pytest tests notebooks \
 		-n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg \
 		--nbval-cell-timeout 240 --durations=15 $(ARGS)
+
+mutants: environment ## plant mistakes in copies of the code and see that the unit tests notice each (FILTER=training)
+	@$(PY) tests/mutants/mutants.py --filter "$(FILTER)"
 
 lowest: ## run the unit tests of gpcore with the oldest versions that it allows, in an environment of their own
 	@$(PYTHON) -m venv _build/lowest

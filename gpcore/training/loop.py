@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import math
 import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodType
 
 import torch
 from torch import Tensor, nn
@@ -100,11 +101,18 @@ def fingerprint(config) -> str:
 def _described(value, inside: tuple = ()) -> str:
     """A value as text that says what it does and nothing of where it lies: two lambdas have one name."""
     if isinstance(value, Tensor):
-        return hashlib.sha256(value.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+        held = value.detach().cpu().contiguous()
+        return f"{held.dtype}{tuple(held.shape)}{hashlib.sha256(held.numpy().tobytes()).hexdigest()}"
     if isinstance(value, CodeType):
         parts = [value.co_name, value.co_code, value.co_names, *value.co_consts]
     elif isinstance(value, (tuple, list)):
         parts = value
+    elif isinstance(value, (set, frozenset, dict)):  # in an order that is the same in every process
+        parts = sorted(value.items() if isinstance(value, dict) else value, key=repr)
+    elif isinstance(value, MethodType):
+        parts = [value.__func__, vars(value.__self__) if hasattr(value.__self__, "__dict__") else value.__self__]
+    elif isinstance(value, functools.partial):
+        parts = [value.func, value.args, value.keywords]
     elif isinstance(value, FunctionType):
         cells = [cell.cell_contents for cell in value.__closure__ or ()]
         parts = [value.__module__, value.__qualname__, value.__code__, value.__defaults__, value.__kwdefaults__, cells]

@@ -7,6 +7,7 @@ import re
 import shutil
 from unittest import mock
 
+import mutants
 import node
 import playground
 import playground_golden
@@ -72,9 +73,7 @@ WRONG = [
 @pytest.mark.parametrize("name, right, wrong, kernel", WRONG, ids=[f"{w[0]}: {w[2]}" for w in WRONG])
 def test_a_wrong_engine_is_noticed(tmp_path, name, right, wrong, kernel):
     folder = shutil.copytree(FOLDER, tmp_path / "playground")
-    text = (folder / name).read_text(encoding="utf-8")
-    assert text.count(right) == 1
-    (folder / name).write_text(text.replace(right, wrong), encoding="utf-8")
+    mutants.plant(folder, name, right, wrong)
     assert any(found.startswith(kernel) for found in too_far(ask("golden", folder=folder)))
 
 
@@ -86,8 +85,8 @@ def test_a_seed_repeats_a_run_bit_for_bit():
 
 @needs_node
 def test_the_first_settings_find_the_modes():
-    """3 seeds, 800 steps; a mode counts when a quarter of its share of 2,000 samples is within reach of its center."""
-    found = ask("modes", 3, 800)
+    """3 seeds, 300 steps; a mode counts when a quarter of its share of 2,000 samples is within reach of its center."""
+    found = ask("modes", 3, 300)
     assert len(found) == 3 and min(found) >= 7, found
 
 

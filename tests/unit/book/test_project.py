@@ -262,7 +262,7 @@ def test_no_file_names_a_folder_of_some_machine():
 
 def test_actions_are_pinned_by_commit():
     workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-    assert {path.stem for path in workflows} == {"test", "book", "drift"}
+    assert {path.stem for path in workflows} == {"test", "book", "drift", "mutants"}
     versions = {}
     for path in workflows:
         text = path.read_text(encoding="utf-8")
@@ -276,7 +276,8 @@ def test_actions_are_pinned_by_commit():
 def test_the_scripts_parse():
     subprocess.run(["bash", "-n", str(ROOT / ".ci" / "run")], check=True)
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for command in ("book", "serve", "run", "full", "test", "lowest", "repository", "notebooks", "lock", "clean"):
+    commands = ("book", "serve", "run", "full", "test", "mutants", "lowest", "repository", "notebooks", "lock", "clean")
+    for command in commands:
         assert re.search(rf"^  {command} ", listed, flags=re.MULTILINE), command
 
 

@@ -1,0 +1,245 @@
+// What a game and a session do, watched from outside:  node book/playground/test_game.mjs
+// Prints JSON, which tests/unit/book/test_playground_game.py judges.
+
+import { game, generatorGradients, OPTIMIZERS } from "./engine.js";
+import { bestKernel, plainKernel } from "./kernel.js";
+import { createSession, look } from "./session.js";
+import { DEFAULTS } from "./settings.js";
+
+const SMALL = { ...DEFAULTS, width: 8, batch: 8 };
+const EXPLODING = { optimizer: "sgd", weight: 10, lrCritic: 0.1, lrGenerator: 0.1, criticSteps: 1 };
+const start = (more = {}, kernel = plainKernel("float64")) => game({ ...SMALL, ...more }, kernel);
+const copied = (net) => [...net.parameters];
+const largest = (net) => Math.max(...copied(net).map(Math.abs));
+
+// Whose turn it is and at which rate, in the order of the updates: a network is told by how many numbers it gives.
+function updates() {
+  const made = [];
+  OPTIMIZERS.watched = (net) => (rate) => made.push([net.sizes.at(-1) === 1 ? "critic" : "generator", rate]);
+  const settings = { ...SMALL, optimizer: "watched", criticSteps: 3, lrCritic: 0.5, lrGenerator: 0.25 };
+  const play = game(settings, plainKernel());
+  play.step();
+  play.step({ ...settings, criticSteps: 1, lrCritic: 0.125, lrGenerator: 2 });
+  return made;
+}
+
+// With plain gradient steps: what an update moved, for one and for twice the rate.
+function moved() {
+  const by = (more) => {
+    const play = start({ optimizer: "sgd", constraint: "none", criticSteps: 1, lrCritic: 0, lrGenerator: 0, ...more });
+    const before = [copied(play.critic), copied(play.generator)];
+    play.step();
+    return [play.critic, play.generator].map((net, i) => copied(net).map((number, j) => number - before[i][j]));
+  };
+  const play = start({ optimizer: "sgd", constraint: "none", criticSteps: 1, lrCritic: 0, lrGenerator: 0 });
+  play.step();
+  return {
+    nothing: by({}),
+    critic: by({ lrCritic: 0.5 }),
+    twice: by({ lrCritic: 1 }),
+    generator: by({ lrGenerator: 0.5 }),
+    gradient: [...play.generator.gradient],
+  };
+}
+
+function clipped() {
+  const play = start({ constraint: "clip", clip: 0.03, lrCritic: 0.1, optimizer: "sgd" });
+  const seen = [largest(play.critic)];
+  for (let i = 0; i < 3; i++) {
+    play.step();
+    seen.push(largest(play.critic));
+  }
+  return { critic: seen, generator: largest(play.generator) };
+}
+
+function scaled() {
+  const norms = ({ critic, generator }) => ({ critic: critic.norm, generator: generator.norm });
+  return { off: norms(start().step()), on: norms(start({ threshold: 0.001 }).step()) };
+}
+
+// Is a run that is looked at between its steps the run that is not?
+function lookedAt() {
+  const bits = (watch) => {
+    const play = start();
+    const seen = [];
+    for (let i = 0; i < 4; i++) {
+      seen.push(play.step());
+      watch(play);
+    }
+    return JSON.stringify([copied(play.critic), copied(play.generator), seen]);
+  };
+  return bits(() => {}) === bits((play) => look(play, SMALL));
+}
+
+// The same twice: samples are drawn from the same noise each time.
+function shownTwice() {
+  const play = start();
+  const twice = (what) => JSON.stringify([...what()]) === JSON.stringify([...what()]);
+  return twice(() => play.generated(20)) && twice(() => play.real(20));
+}
+
+function diverging() {
+  const play = start({ ...EXPLODING, batch: 32 });
+  for (let step = 1; step < 200; step++) {
+    const before = copied(play.critic);
+    const { diverged, generator } = play.step();
+    if (!diverged) continue;
+    const kept = JSON.stringify(copied(play.critic)) === JSON.stringify(before);
+    return { step, kept: kept || generator !== null, finite: Number.isFinite(largest(play.generator)) };
+  }
+  return null;
+}
+
+// Parameters at the start: of one seed with other data, of other seeds, of both networks' first layers.
+function started() {
+  const first = (more) => {
+    const play = start(more);
+    return { critic: copied(play.critic), generator: copied(play.generator) };
+  };
+  return { one: first({ seed: 3 }), data: first({ seed: 3, data: "swiss_roll" }), other: first({ seed: 4 }) };
+}
+
+// How many numbers stand in the scratch memory at most, step by step.
+function memory() {
+  const kernel = plainKernel();
+  let [now, most] = [0, 0];
+  const watched = {
+    ...kernel,
+    take(length) {
+      now += length;
+      most = Math.max(most, now);
+      return kernel.take(length);
+    },
+    release() {
+      now = 0;
+      kernel.release();
+    },
+  };
+  const play = start({}, watched);
+  return Array.from({ length: 6 }, () => {
+    most = 0;
+    play.step();
+    return most;
+  });
+}
+
+// The generator's gradient of one batch, taken twice: nothing of the first may be left.
+function again() {
+  const kernel = plainKernel("float64");
+  const play = start({}, kernel);
+  const noise = kernel.take(16).fill(0.5);
+  return [0, 1].map(() => {
+    generatorGradients(play.generator, play.critic, noise, 8, SMALL);
+    return [...play.generator.gradient];
+  });
+}
+
+// A session on a clock and with timers of our own: every call of the clock takes a millisecond.
+let time = 0;
+let timers = [];
+globalThis.performance = { now: () => (time += 1) };
+globalThis.setTimeout = (work, wait) => timers.push({ work, wait });
+globalThis.clearTimeout = () => (timers = []);
+
+function session(more = {}) {
+  const posted = [];
+  [time, timers] = [0, []];
+  const settings = { ...SMALL, ...more };
+  const send = createSession(({ generated, real, values, norms, kernel, ...said }) => posted.push(said), {
+    slice: 5,
+    period: 20,
+  });
+  // Let the next timer ring, `times` times; what was waited for.
+  const ring = (times = 1) =>
+    Array.from({ length: times }, () => {
+      const next = timers.shift();
+      next?.work();
+      return next?.wait ?? null;
+    });
+  send({ type: "start", settings, turn: 7 });
+  return { send, ring, posted, settings };
+}
+
+const rowsOf = (posted) => posted.flatMap(({ rows }) => rows);
+
+// What a game alone measures; from `change` on with other settings.
+function alone(steps, change = Infinity, other = {}) {
+  const play = start({}, bestKernel());
+  return Array.from({ length: steps }, (_, i) => {
+    const { critic: c, generator: g } = play.step(i < change ? SMALL : { ...SMALL, ...other });
+    return [i + 1, c.loss, c.penalty, g.loss, c.norm.before, c.norm.after, g.norm.before, g.norm.after];
+  });
+}
+
+function played() {
+  const { send, ring, posted, settings } = session();
+  send({ type: "play" });
+  ring(6);
+  const other = { threshold: 0.01, criticSteps: 2 };
+  const before = rowsOf(posted).length;
+  send({ type: "pause" });
+  const change = rowsOf(posted).length;
+  send({ type: "change", settings: { ...settings, ...other } });
+  send({ type: "play" });
+  ring(3);
+  send({ type: "pause" });
+  const waiting = timers.length;
+  ring(2);
+  const rows = rowsOf(posted);
+  return { first: posted[0], before, rows, alone: alone(rows.length, change, other), waiting, last: posted.at(-1) };
+}
+
+function paced() {
+  const { send, ring, posted } = session();
+  send({ type: "pace", pace: 10 });
+  send({ type: "play" });
+  const waits = ring(3);
+  const steps = posted.map(({ step }) => step);
+  send({ type: "awake", awake: false });
+  ring(3);
+  const asleep = posted.at(-1).step;
+  send({ type: "awake", awake: true });
+  ring(1);
+  const awake = posted.at(-1).step;
+  send({ type: "once" });
+  return { waits, steps, asleep, awake, once: posted.at(-1), turn: posted.map(({ turn }) => turn) };
+}
+
+// Steps a second, on a clock on which a quarter of a second passes between two steps.
+function rate() {
+  const { send, ring, posted } = session();
+  send({ type: "pace", pace: 4 });
+  send({ type: "play" });
+  for (let i = 0; i < 8; i++) {
+    time += 250;
+    ring(1);
+  }
+  return posted.map((said) => said.rate);
+}
+
+function stopped() {
+  const { send, ring, posted, settings } = session({ ...EXPLODING, batch: 32 });
+  send({ type: "play" });
+  ring(60);
+  const end = posted.at(-1);
+  send({ type: "play" });
+  ring(3);
+  send({ type: "once" });
+  const after = posted.at(-1);
+  send({ type: "start", settings, turn: 8 });
+  const { step, diverged, playing, turn } = posted.at(-1);
+  send({ type: "once" });
+  return { end, after, anew: { step, diverged, playing, turn }, once: posted.at(-1).step, rows: rowsOf([end]).length };
+}
+
+// Starting again and again does not use the memory up.
+function startedOften() {
+  const { send, posted, settings } = session({ width: 256 });
+  for (let turn = 0; turn < 20; turn++) send({ type: "start", settings, turn });
+  return posted.length;
+}
+
+const asked = { updates, moved, clipped, scaled, lookedAt, shownTwice, diverging, started, memory, again };
+const ofSessions = { played, paced, rate, stopped, startedOften };
+const answers = Object.entries({ ...asked, ...ofSessions }).map(([name, answer]) => [name, answer()]);
+console.log(JSON.stringify(Object.fromEntries(answers)));
