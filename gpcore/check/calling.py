@@ -47,18 +47,18 @@ def role(name: str) -> str | None:
     return next((answer for answer, words in _PARTS if re.search(words, plain)), None)
 
 
-def callers_points(given: dict[str, str]) -> str | None:
-    """The one argument that holds points which the caller chose between real and generated samples, if there is one.
+def chosen_by_caller(given: dict[str, str]) -> str:
+    """Whether the caller chooses the points: "between" where their name says so, "perhaps" where it says nothing.
 
-    Its name says so, or it comes with scores and its name says nothing else: ``(scores, x_hat)``, ``(y, x)``.
+    A name that says nothing comes with scores, as in ``(scores, x)``: the caller has made both.
     """
-    held = [name for name, r in given.items() if r in ("real", "fake")]
+    held = [name.lower().replace("_", "") for name, r in given.items() if r in ("real", "fake")]
     if len(held) != 1:
-        return None
-    plain = held[0].lower().replace("_", "")
+        return ""
+    if re.search("inter|hat|mix", held[0]):
+        return "between"
     scored = "scores" in given.values() and "critic" not in given.values()
-    between = re.search("inter|hat|mix", plain) or (scored and not re.search("real|fake|gen|data|ima?g", plain))
-    return held[0] if between else None
+    return "perhaps" if scored and not re.search("real|fake|gen|data|ima?g", held[0]) else ""
 
 
 def signature(function: Callable) -> list[inspect.Parameter] | None:
@@ -161,15 +161,15 @@ def adapt(function: Callable, weight: float | None = None, *, critic_as: str = "
             real, fake = (x.detach().requires_grad_() for x in (real, fake))
         values = {"critic": critic, "real": real, "fake": fake, "device": real.device, "cuda": False}
         values |= {"size": len(real), "weight": 1.0 if weight is None else weight, "list": [critic]}
-        if points := callers_points(asked):
+        if between := chosen_by_caller(asked) == "between":
             eps = torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
-            between = (eps * real + (1 - eps) * fake).detach().requires_grad_()
-            values |= {"real": between, "fake": between}
+            points = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+            values |= {"real": points, "fake": points}
 
         def value(name: str) -> Any:
             r = asked[name]
-            if r == "scores" and points:
-                return critic(between)
+            if r == "scores" and between:
+                return critic(points)
             if r == "scores":
                 generated = re.search("fake|gen", name.lower()) or "real" not in asked.values()
                 return critic(fake if generated else real)
@@ -189,12 +189,12 @@ def adapt(function: Callable, weight: float | None = None, *, critic_as: str = "
     return call
 
 
-def takes_points(function: Callable) -> bool:
-    """Whether the function is handed points that its caller has chosen between real and generated samples."""
+def points_of_caller(function: Callable) -> str:
+    """:func:`chosen_by_caller` of a function."""
     try:
-        return signature(function) is not None and callers_points(roles(function)) is not None
+        return chosen_by_caller(roles(function)) if signature(function) is not None else ""
     except TypeError:
-        return False
+        return ""
 
 
 def takes_vectors(function: Callable) -> bool:

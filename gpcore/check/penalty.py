@@ -144,8 +144,6 @@ def check(
     if seen.known is None and seen.observations:
         subject, seen = repacked(subject, seen)
     undecided, notes = _said_of_calling(subject, refused, batch_size)
-    if not adapt and calling.takes_points(my_penalty):
-        notes.append("it was given interpolates: it is right if the points that you give it lie between the samples")
     with source.named_numbers(my_penalty) as named:
         call = subject.call(slope=0.7, curve=1.3, lines=True)
     differences = finite_differences(subject) if call.layout is None and not call.trace.parameters else None
@@ -174,6 +172,11 @@ def check(
         more, family, weight = _judge(my_penalty, subject, seen, call, named, bool(seeds), adapt, undecided, notes)
         findings += more + judge_device(my_penalty, subject, undecided)
         judge_other_shapes(subject, shape, notes)
+    chosen = "" if adapt else calling.points_of_caller(my_penalty)
+    named_by_place = [f for f in findings if chosen and f.name == "eps-constant"]  # of points that it has not chosen
+    findings = [f for f in findings if f not in named_by_place]
+    if chosen == "between" or named_by_place:
+        notes.append("the points are its caller's: it is right if those that you give it lie between the samples")
     findings = point_to_lines(findings, call.trace, my_penalty)
     known = differences is not None or (seen.known is not None and SQUARED not in undecided)
     known = known and not any(said.startswith("why its gradient") for said in undecided)
