@@ -85,9 +85,18 @@ function diverging() {
     const { diverged, generator } = play.step();
     if (!diverged) continue;
     const kept = JSON.stringify(copied(play.critic)) === JSON.stringify(before);
-    return { step, kept: kept || generator !== null, finite: Number.isFinite(largest(play.generator)) };
+    const finite = [play.critic, play.generator].map((net) => Number.isFinite(largest(net)));
+    return { step, kept: kept || generator !== null, finite };
   }
   return null;
+}
+
+// The critic's step is so long that the generator's loss overflows in the same step.
+function divergingGenerator() {
+  const play = start({ optimizer: "sgd", constraint: "none", criticSteps: 1, lrCritic: 1e200 });
+  const before = JSON.stringify(copied(play.generator));
+  const { critic, diverged } = play.step();
+  return { critic: critic.diverged, diverged, kept: JSON.stringify(copied(play.generator)) === before };
 }
 
 // Parameters at the start: of one seed with other data, of other seeds, of both networks' first layers.
@@ -239,7 +248,8 @@ function startedOften() {
   return posted.length;
 }
 
-const asked = { updates, moved, clipped, scaled, lookedAt, shownTwice, diverging, started, memory, again };
+const seen = { updates, moved, clipped, scaled, lookedAt, shownTwice, diverging, divergingGenerator };
+const asked = { ...seen, started, memory, again };
 const ofSessions = { played, paced, rate, stopped, startedOften };
 const answers = Object.entries({ ...asked, ...ofSessions }).map(([name, answer]) => [name, answer()]);
 console.log(JSON.stringify(Object.fromEntries(answers)));
