@@ -241,6 +241,18 @@ function stopped() {
   return { end, after, anew: { step, diverged, playing, turn }, once: posted.at(-1).step, rows: rowsOf([end]).length };
 }
 
+// A loss that is not finite ends a run for good, even where the next step could be taken: here other data are chosen.
+function goneForGood() {
+  const { send, ring, posted, settings } = session({ data: "drawn", points: [[1e30, 1e30]] });
+  send({ type: "play" });
+  ring(2);
+  send({ type: "change", settings: { ...settings, data: "8_gaussians" } });
+  send({ type: "once" });
+  const { step, diverged } = posted.at(-1);
+  send({ type: "play" });
+  return { step, diverged, waiting: timers.length };
+}
+
 // Starting again and again does not use the memory up.
 function startedOften() {
   const { send, posted, settings } = session({ width: 256 });
@@ -250,6 +262,6 @@ function startedOften() {
 
 const seen = { updates, moved, clipped, scaled, lookedAt, shownTwice, diverging, divergingGenerator };
 const asked = { ...seen, started, memory, again };
-const ofSessions = { played, paced, rate, stopped, startedOften };
+const ofSessions = { played, paced, rate, stopped, goneForGood, startedOften };
 const answers = Object.entries({ ...asked, ...ofSessions }).map(([name, answer]) => [name, answer()]);
 console.log(JSON.stringify(Object.fromEntries(answers)));

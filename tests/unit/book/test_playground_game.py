@@ -107,3 +107,4 @@ def test_a_session_that_diverged_stays_where_it_is_until_it_is_started_again(see
     assert (after["diverged"], after["playing"], after["step"]) == (True, False, end["step"])
     assert stopped["anew"] == {"step": 0, "diverged": False, "playing": False, "turn": 8}
     assert stopped["once"] == 1
+    assert seen["goneForGood"] == {"step": 0, "diverged": True, "waiting": 0}
