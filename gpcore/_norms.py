@@ -87,14 +87,27 @@ def summed(gradient: Tensor, order: float = 2.0) -> Tensor:
     return dense(gradient)
 
 
-def _norm(tensors: list[Tensor], order: float, alike: bool) -> Tensor:
-    if alike and sum(map(Tensor.numel, tensors)) < _SMALL * len(tensors):
+def alike(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
+    """Real dense tensors, those of one type and device together."""
+    kinds: dict[tuple, list[Tensor]] = {}
+    for tensor in tensors:
+        kinds.setdefault((tensor.device, tensor.dtype), []).append(tensor)
+    return list(kinds.values())
+
+
+def _norm(groups: list[list[Tensor]], order: float) -> Tensor:
+    if len(groups) == 1:
+        return _norm_of_alike(groups[0], order)
+    norms = [_norm_of_alike(g, order, torch.promote_types(g[0].dtype, torch.float32)) for g in groups]
+    widest = torch.float64 if any(n.dtype == torch.float64 for n in norms) else torch.float32
+    return torch.linalg.vector_norm(torch.stack([n.to(norms[0].device, widest) for n in norms]), order)
+
+
+def _norm_of_alike(tensors: list[Tensor], order: float, dtype: torch.dtype | None = None) -> Tensor:
+    if sum(map(Tensor.numel, tensors)) < _SMALL * len(tensors):
         # Copying many small tensors into one takes less time than starting an operation on each.
-        return torch.linalg.vector_norm(torch._utils._flatten_dense_tensors(tensors), order)
-    norms = torch._foreach_norm(tensors, order)
-    if not alike:
-        norms = [n.to(norms[0].device, torch.promote_types(n.dtype, torch.float32)) for n in norms]
-    return torch.linalg.vector_norm(torch.stack(norms), order)
+        return torch.linalg.vector_norm(torch._utils._flatten_dense_tensors(tensors), order, dtype=dtype)
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors, order, dtype=dtype)), order)
 
 
 class Gradients:
@@ -104,9 +117,11 @@ class Gradients:
         parameters: those that have a gradient.
         norm, value: the norm as a tensor and as a number, which is the only synchronisation of a step.
 
+    A gradient whose elements share memory, as ``expand`` leaves them, is replaced by a copy that can be scaled.
+
     Raises:
-        TypeError, ValueError: ``parameters`` are none, ``norm_type`` is none. FloatingPointError: a gradient is not
-            finite.
+        TypeError, ValueError: ``parameters`` are none, ``norm_type`` is none, a gradient has no values.
+        FloatingPointError: a gradient is not finite.
     """
 
     def __init__(self, parameters: Parameters, norm_type: float = 2.0):
@@ -115,21 +130,28 @@ class Gradients:
         if not norm_type > 0:
             raise ValueError(f"norm_type must be positive or float('inf'), got {norm_type!r}")
         self.parameters = with_gradients(parameters)
-        self._gradients = [p.grad for p in self.parameters]
-        kinds = {(g.dtype, g.device, g.layout) for g in self._gradients}
+        gradients = [p.grad for p in self.parameters]
+        kinds = {(g.dtype, g.device, g.layout) for g in gradients}
+        if any(device.type == "meta" for _, device, _ in kinds):
+            raise TypeError("parameters hold a gradient on the device 'meta', which has a shape and no values")
         # Whether all are real, dense and of one type and device, as in most networks.
         self._plain = [(t.is_complex, layout) for t, _, layout in kinds] == [(False, torch.strided)]
+        if not (self._plain and all(map(Tensor.is_contiguous, gradients))):
+            _unfold(self.parameters)
+            gradients = [p.grad for p in self.parameters]
+        self._gradients = gradients
         self.norm, self.value = self._measure(float(norm_type))
 
+    @torch.no_grad()  # gradients may have a graph of their own, from backward(create_graph=True)
     def _measure(self, order: float) -> tuple[Tensor, float]:
-        plain = self._plain
-        tensors = self._gradients if plain else [summed(g, order) for g in self._gradients]
+        tensors = self._gradients if self._plain else [summed(g, order) for g in self._gradients]
         sizes = list(map(Tensor.numel, tensors))
         if 0 in sizes:
             tensors = [t for t in tensors if t.numel()]
         if not tensors:
             return torch.zeros(()), 0.0
-        norm = _norm(tensors, order, plain)
+        groups = [tensors] if self._plain else alike(tensors)
+        norm = _norm(groups, order)
         value = float(norm)
         if value >= 1e-15 and math.isfinite(value):
             return norm, value
@@ -141,24 +163,26 @@ class Gradients:
                 f"the gradient's norm is {value}: nothing was scaled. Look at the loss and the step before this one"
             )
         if value > 0:
-            norm = largest * _norm([t.double() / largest.to(t.device) for t in tensors], order, plain)
+            norm = largest * _norm([[t.double() / largest.to(t.device) for t in group] for group in groups], order)
         return norm, float(norm)
 
+    @torch.no_grad()
     def multiply_(self, factor: float) -> None:
-        """Multiply all of them in place."""
+        """Multiply all of them in place; one that two parameters share, once."""
+        own = self._gradients
+        if len(set(map(id, own))) < len(own):
+            own = list({id(g): g for g in own}.values())
         # What is near the ends of float32's range is multiplied in two steps.
         parts = [factor] if 1e-30 < factor < 1e30 else [factor**0.5] * 2
-        for gradients in self._alike():
+        for gradients in [own] if self._plain else alike(map(dense, own)):
             dtype = torch.promote_types(gradients[0].dtype, torch.float32)
             for part in parts:
                 # A tensor without dimensions: PyTorch would make one of the number for every gradient anew.
                 torch._foreach_mul_(gradients, torch.full((), part, dtype=dtype, device=gradients[0].device))
 
-    def _alike(self) -> Iterable[list[Tensor]]:
-        """The gradients as real dense tensors, those of one type and device together."""
-        if self._plain:
-            return [self._gradients]
-        kinds: dict[tuple, list[Tensor]] = {}
-        for gradient in map(dense, self._gradients):
-            kinds.setdefault((gradient.device, gradient.dtype), []).append(gradient)
-        return kinds.values()
+
+def _unfold(parameters: list[Tensor]) -> None:
+    """Copy the gradients whose elements share memory: what is written to one of these is written to several."""
+    for p in parameters:
+        if p.grad.layout == torch.strided and torch._debug_has_internal_overlap(p.grad) == 1:
+            p.grad = p.grad.clone()

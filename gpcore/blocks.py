@@ -76,10 +76,10 @@ def adaptive_clip_(parameters: Parameters, clipping: float = 0.01, eps: float = 
         if p.grad.layout != torch.strided:
             raise TypeError(f"parameters hold a sparse gradient of shape {tuple(p.grad.shape)}: it has no units")
     for p in gradients.parameters:
-        axis = _unit_axis(p)
+        axis, gradient = _unit_axis(p), p.grad.detach()
         limit = clipping * _unit_norms(p.detach(), axis).clamp(min=eps)
-        factor = limit / _unit_norms(p.grad, axis).clamp(min=1e-300)
-        p.grad.copy_(torch.where(factor < 1, factor * p.grad, p.grad))
+        factor = limit / _unit_norms(gradient, axis).clamp(min=1e-300)
+        gradient.copy_(torch.where(factor < 1, factor * gradient, gradient))
     return gradients.norm
 
 
@@ -108,9 +108,10 @@ def clip_rms_(parameters: Parameters, threshold: float = 1.0) -> Tensor:
     threshold = _checks.non_negative("threshold", threshold)
     gradients = Gradients(parameters)
     for p in gradients.parameters:
-        size = torch.linalg.vector_norm(summed(p.grad), dtype=torch.float64)
-        limit = threshold * math.sqrt(p.grad.numel())
-        dense(p.grad).mul_((limit / size.clamp(min=1e-300)).clamp(max=1.0))
+        gradient = p.grad.detach()
+        size = torch.linalg.vector_norm(summed(gradient), dtype=torch.float64)
+        limit = threshold * math.sqrt(gradient.numel())
+        dense(gradient).mul_((limit / size.clamp(min=1e-300)).clamp(max=1.0))
     return gradients.norm
 
 
@@ -141,14 +142,23 @@ def clip_group_norms_(groups: Iterable[dict], max_norm: float | None = None) -> 
         >>> body.grad, head.grad
         (tensor([2.]), tensor([0.5000]))
     """
-    groups = list(groups)
+    if isinstance(groups, (torch.optim.Optimizer, torch.nn.Module, dict)) or not isinstance(groups, Iterable):
+        raise TypeError(
+            f"groups must be a list of dictionaries with 'params', got a {type(groups).__name__}: use "
+            "optimizer.param_groups"
+        )
+    groups, limits = list(groups), []
     for i, group in enumerate(groups):
         if not isinstance(group, dict) or "params" not in group:
             raise TypeError(f"groups must be dictionaries with 'params', but item {i} is a {type(group).__name__}")
-        if group.get("max_norm", max_norm) is None:
+        limit = max_norm if group.get("max_norm") is None else group["max_norm"]
+        if limit is None:
             raise TypeError(f"max_norm must be a number where a group has none: group {i} has no 'max_norm'")
-    limits = [_checks.non_negative("max_norm", group.get("max_norm", max_norm)) for group in groups]
+        limits.append(_checks.non_negative("max_norm", limit))
     parts = [Gradients(group["params"]) for group in groups]
+    every = [id(p) for gradients in parts for p in gradients.parameters]
+    if len(set(every)) < len(every):
+        raise ValueError("groups must not share a parameter, which would be scaled once for each of its groups")
     for gradients, limit in zip(parts, limits, strict=True):
         if gradients.value > limit:
             gradients.multiply_(limit / gradients.value)

@@ -31,8 +31,9 @@ def per_sample_clip(
         ValueError: ``max_norm`` negative or not finite; a batch that is empty or whose parts differ in length; a model
             without trainable parameters, or whose samples are not treated one by one (batch norm in training mode); a
             loss that is not one number, or that cannot be followed for all samples at once.
-        TypeError: ``model`` is no module or recurrent (``torch.func`` cannot differentiate those per sample), a batch
-            or a loss that is no tensor. FloatingPointError: a sample's gradient is not finite.
+        TypeError: ``model`` is no module, wrapped for several devices, recurrent or with sparse gradients
+            (``torch.func`` cannot differentiate those per sample), a batch or a loss that is no tensor.
+            FloatingPointError: a sample's gradient is not finite.
 
     Source: Abadi et al. 2016 (DP-SGD), Algorithm 1, without its noise.
 
@@ -62,11 +63,11 @@ def per_sample_clip(
     try:
         gradients = per_sample(trainable, *parts)
     except RuntimeError as error:
-        if "vmap" not in str(error):
+        if "vmap" not in str(error) and "torch.func" not in str(error):
             raise
         raise ValueError(
             "loss_fn or model cannot be followed for all samples at once (.item(), a condition on a value, a buffer "
-            f"changed in place): {str(error).splitlines()[0]}"
+            f"changed in place, checkpointing): {str(error).splitlines()[0]}"
         ) from error
     norms = torch.stack([g.abs().double().flatten(1).norm(dim=1) for g in gradients.values()]).norm(dim=0)
     if not norms.isfinite().all():
@@ -81,7 +82,7 @@ def _batch(batch: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
     for part in parts:
         if not isinstance(part, Tensor):
-            raise TypeError(f"batch must hold tensors, got {type(part).__name__}")
+            raise TypeError(f"batch must hold tensors, got {type(part).__name__}; hand in x or a tuple (x, y)")
         if part.ndim == 0 or part.numel() == 0:
             raise ValueError(f"batch must not be empty, of shape (N, ...), got shape {tuple(part.shape)}")
     if len({len(part) for part in parts}) != 1:
@@ -93,6 +94,8 @@ def _parameters(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]
     """The trainable and the frozen parameters of a model that treats samples one by one."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        raise TypeError(f"model must not be wrapped by {type(model).__name__}: use model.module")
     for name, module in model.named_modules():
         said = f"model holds the {type(module).__name__} {name!r}"
         if isinstance(module, nn.RNNBase):
@@ -100,6 +103,8 @@ def _parameters(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]
                 f"{said}, whose gradients torch.func cannot take per sample: use {type(module).__name__}Cell in "
                 "a loop over time, or a loop over samples with torch.autograd.grad"
             )
+        if isinstance(module, (nn.Embedding, nn.EmbeddingBag)) and module.sparse:
+            raise TypeError(f"{said} with sparse gradients, which torch.func cannot take per sample: use sparse=False")
         if isinstance(module, _NormBase) and (module.training or module.running_mean is None):
             if module.track_running_stats or not isinstance(module, nn.modules.instancenorm._InstanceNorm):
                 raise ValueError(

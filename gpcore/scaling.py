@@ -86,7 +86,8 @@ def normalize_norm_(parameters: Parameters, target: float = 1.0) -> Tensor:
         The norm before scaling.
 
     Raises:
-        ValueError: ``target`` negative or not finite. TypeError, FloatingPointError: as :func:`total_norm`.
+        ValueError: ``target`` negative, not finite, or beyond the range of a gradient's type. TypeError,
+            FloatingPointError: as :func:`total_norm`.
 
     Example:
         >>> import torch, gpcore as gp
@@ -97,6 +98,9 @@ def normalize_norm_(parameters: Parameters, target: float = 1.0) -> Tensor:
     """
     target = _checks.non_negative("target", target)
     gradients = Gradients(parameters)
+    for kind in {p.grad.dtype for p in gradients.parameters}:
+        if target > torch.finfo(kind).max:
+            raise ValueError(f"target must be in the range of {kind}, up to {torch.finfo(kind).max:g}, got {target!r}")
     if gradients.value > 0:
         gradients.multiply_(target / gradients.value)
     return gradients.norm
@@ -130,7 +134,7 @@ def clip_value_(parameters: Parameters, clip_value: float) -> Tensor:
         if p.grad.is_sparse:
             p.grad = p.grad.coalesce()  # an element is the sum of all entries of its place
     if gradients.parameters:
-        elements = [dense(p.grad) for p in gradients.parameters]
+        elements = [dense(p.grad.detach()) for p in gradients.parameters]
         torch._foreach_clamp_min_(elements, -clip_value)
         torch._foreach_clamp_max_(elements, clip_value)
     return gradients.norm

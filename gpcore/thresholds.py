@@ -17,6 +17,14 @@ from . import _checks
 from ._norms import Gradients, Parameters
 
 
+def _check_state(state: dict, *names: str) -> None:
+    """Raise ``ValueError`` unless the state has these entries and its norms are finite: NaN would be the threshold."""
+    if not isinstance(state, dict) or not set(names) <= set(state):
+        raise ValueError(f"state must have the entries {', '.join(names)}, got {state!r}")
+    if not all(math.isfinite(norm) for norm in state[names[0]]):
+        raise ValueError(f"state must hold finite norms, but {names[0]!r} does not")
+
+
 class _Smallest:
     """The k-th smallest and the next of a growing list, for a k that grows with it: two heaps, O(log n) per number."""
 
@@ -53,8 +61,8 @@ class AutoClip:
         window: only the last ``window`` norms count, so that the threshold follows a norm that falls or grows over the
             training, and the history does not grow; None, as in the paper, for all.
 
-    Calling it on parameters clips them and returns the norm before scaling. Errors as
-    :func:`gpcore.clip_norm_`.
+    Calling it on parameters clips them and returns the norm before scaling; where none of them has a gradient, nothing
+    is remembered. Errors as :func:`gpcore.clip_norm_`.
 
     Source: Seetharaman et al. 2020, Algorithm 1; the window is not in the paper.
 
@@ -78,6 +86,8 @@ class AutoClip:
 
     def __call__(self, parameters: Parameters) -> Tensor:
         gradients = Gradients(parameters)
+        if not gradients.parameters:
+            return gradients.norm
         self.history.append(gradients.value)
         position = self.percentile / 100 * (min(len(self.history), self.window or math.inf) - 1)
         low, high = (self._of_all if self.window is None else self._of_last)(int(position) + 1)
@@ -102,6 +112,7 @@ class AutoClip:
         return {"history": list(self.history)}
 
     def load_state_dict(self, state: dict) -> None:
+        _check_state(state, "history")
         self.history = list(state["history"])[-self.window if self.window else None :]
         self._smallest, self._sorted = _Smallest(self.history), sorted(self.history)
 
@@ -120,8 +131,8 @@ class ZClip:
         max_norm: a fixed maximum beside it, from the first step on; the running values are updated with the norm before
             this cut. None for none.
 
-    Calling it on parameters clips them and returns the norm before scaling. Errors as
-    :func:`gpcore.clip_norm_`.
+    Calling it on parameters clips them and returns the norm before scaling; where none of them has a gradient, nothing
+    is remembered. Errors as :func:`gpcore.clip_norm_`.
 
     Source: Kumar et al. 2025 (arXiv 2504.02507), section 3, reciprocal clipping; the fixed maximum is in their code.
 
@@ -147,6 +158,8 @@ class ZClip:
 
     def __call__(self, parameters: Parameters) -> Tensor:
         gradients = Gradients(parameters)
+        if not gradients.parameters:
+            return gradients.norm
         kept = min(self._follow(gradients.value), self.max_norm)
         if kept < gradients.value:
             gradients.multiply_(kept / gradients.value)
@@ -172,4 +185,5 @@ class ZClip:
         return {"seen": list(self.seen), "mean": self.mean, "variance": self.variance}
 
     def load_state_dict(self, state: dict) -> None:
+        _check_state(state, "seen", "mean", "variance")
         self.seen, self.mean, self.variance = list(state["seen"]), state["mean"], state["variance"]

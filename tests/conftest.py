@@ -6,7 +6,6 @@ from pathlib import Path
 import build_site
 import hypothesis
 import pytest
-import setuptools  # noqa: F401  (before distutils: torch.compile imports it late, and would find the wrong one)
 import torch
 
 os.environ["GPCORE_PROGRESS"] = "0"

@@ -107,12 +107,14 @@ def ledger() -> str:
             continue
         anchored = link(number, text, f"#verdict-{claim['id']}")
         word = both_words(claim["id"], number, verdict["word"])
-        budget = html.escape(verdict.get("budget", ""))
-        rows.append([link(number, number), claim["source"], anchored, word, html.escape(verdict["because"]), budget])
+        because = html.escape(verdict["because"])
+        if verdict.get("budget"):
+            because += f' <small class="gp-budget">{html.escape(verdict["budget"])}</small>'
+        rows.append([link(number, number), claim["source"], anchored, f"<span>{word}</span>", because])
     summary = tally([verdict["word"] for verdict in found.values()])
-    head = ["chapter", "source", "claim", "verdict", "because", "budget"]
+    head = ["chapter", "source", "claim", "verdict", "because"]
     count = f"{len(rows) + len(waiting)} claims, {len(found)} have been measured: {summary}."
-    shown = f"<p>Of {count}</p>" + html_table(head, rows, "Ledger of claims")
+    shown = f'<p>Of {count}</p><div class="gp-ledger">{html_table(head, rows, "Ledger of claims")}</div>'
     if waiting:
         rest = html_table(["chapter", "source", "claim"], waiting, "Claims not measured yet")
         shown += f"<details><summary>{len(waiting)} claims wait for their chapter</summary>{rest}</details>"
@@ -181,17 +183,38 @@ def chapter_run(number: str, preset: str) -> str:
     )
 
 
+def carried(short: str, long: str) -> str:
+    """Return the word that the run on the page and the longer one both carry."""
+    if short == long:
+        return short
+    return "holds if" if {short, long} == {"holds", "holds if"} else "not decided"
+
+
 def with_longer_runs(body: str, number: str) -> str:
-    """Put into every verdict's box what became of the claim in a longer run, where one was recorded."""
+    """Put into every verdict's box what became of the claim in a longer run, where one was recorded.
+
+    Where the two runs differ, the box's verdict is what both carry, and each run's own word follows.
+    """
 
     def said(place: re.Match) -> str:
-        found = longer(place[1], number)
+        word, claim = place.groups()
+        found = longer(claim, number)
         if found is None:
             return place[0]
-        budget = html.escape(found["budget"].rstrip("."))
-        return f'<span class="gp-long">In a longer run ({budget}): <strong>{found["word"]}</strong>.</span>'
+        both, budget = carried(word, found["word"]), html.escape(found["budget"].rstrip("."))
+        here = "" if both == word else f"In the run on this page: {word}. "
+        return (
+            f'<strong>Verdict: {both}.</strong> <span class="gp-long">{here}In a longer run ({budget}): '
+            f'<strong>{found["word"]}</strong>.</span>'
+        )
 
-    return re.sub(r'<span class="gp-long" data-claim="([\w-]+)"></span>', said, body)
+    place = r'<strong>Verdict: ([\w ]+)\.</strong> <span class="gp-long" data-claim="([\w-]+)"></span>'
+    return re.sub(place, said, body)
+
+
+def several(count: int, word: str, before: str = "") -> str:
+    """Return ``"1 verdict"`` or ``"3 verdicts"``; ``before`` goes before more than one."""
+    return f"1 {word}" if count == 1 else f"{before}{count} {word}s"
 
 
 def strip(number: str) -> str:
@@ -201,9 +224,12 @@ def strip(number: str) -> str:
         return ""
     seeds = max([len(c["seeds"]) for c in record["claims"]] or [len(m["values"]) for m in record["measurements"]])
     lock = dict(re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    counts = {"measurement": len(record["measurements"]), "verdict": len(record["claims"])}
+    held = ", ".join(several(count, word) for word, count in counts.items() if count)
+    used = "on a CPU, " + (f"{several(seeds, 'seed', 'up to ')}, " if seeds else "")
     return (
-        f'<p class="gp-strip">Outputs: on a CPU, up to {seeds} seeds, torch {lock["torch"]}; re-run and compared at '
-        f"every change. {len(record['measurements'])} measurements, {len(record['claims'])} verdicts.</p>"
+        f'<p class="gp-strip">Outputs: {used}torch {lock["torch"]}; re-run and compared at every change.'
+        f"{f' {held}.' if held else ''}</p>"
     )
 
 

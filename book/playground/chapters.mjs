@@ -1,10 +1,8 @@
 // What the small pages of chapters 1, 5, 6 and 12 show, seed by seed:  node book/playground/chapters.mjs [SEEDS [CHAPTER]]
 // The sentences beside those pages were written from its output for ten seeds (eight in chapter 5). Prints JSON.
 
-import { game } from "./engine.js";
-import { simdKernel } from "./kernel.js";
-import { look } from "./session.js";
 import { DEFAULTS } from "./settings.js";
+import { watch } from "./watch.mjs";
 
 // Settings of the page as the chapter opens it; then runs, each a row of phases [steps, what is changed before them].
 const CHAPTERS = {
@@ -28,27 +26,6 @@ const CHAPTERS = {
     { "threshold off": [[400, {}], [400, { threshold: 0 }]], "smaller rate": [[400, { threshold: 0, lrCritic: 0.01 }]] },
   ],
 };
-const EVERY = 100;
-
-function watch(settings, phases) {
-  const play = game(settings, simdKernel());
-  const seen = [];
-  let step = 0;
-  for (const [steps, change] of phases) {
-    settings = { ...settings, ...change };
-    for (let i = 1; i <= steps; i++) {
-      const measured = play.step(settings);
-      step++;
-      if (measured.diverged) return [...seen, { step, diverged: true }];
-      if (i % EVERY) continue;
-      const { modes, norms } = look(play, settings);
-      const steepest = Number(Math.max(...norms).toPrecision(3));
-      seen.push({ step, modes: modes.found, steepest, generatorLoss: Number(measured.generator.loss.toPrecision(3)) });
-    }
-  }
-  return seen;
-}
-
 const [seeds = 10, only] = process.argv.slice(2);
 for (const [chapter, [opened, runs]] of Object.entries(CHAPTERS)) {
   if (only && chapter !== only) continue;

@@ -7,25 +7,40 @@ import { CHOICES, FORMULAS, RANGES } from "./settings.js";
 // In groups; `when` hides a control that says nothing under the other settings.
 const GROUPS = [
   ["The game", [
-    { name: "data", label: "Real samples" },
-    { name: "loss", label: "Loss" },
+    { name: "data", label: "Real samples", help: "What the generator learns to imitate." },
+    { name: "loss", label: "Loss", help: "What both networks minimise, by the critic's scores." },
   ]],
   ["The critic's slope", [
-    { name: "constraint", label: "Constraint" },
-    { name: "weight", label: "Weight λ", when: (s) => s.constraint in PENALTIES },
-    { name: "clip", label: "Clipping bound c", when: (s) => s.constraint === "clip" },
+    { name: "constraint", label: "Constraint", help: "What keeps the critic's slope in bounds." },
+    {
+      name: "weight",
+      label: "Weight λ",
+      help: "How much the penalty counts beside the loss.",
+      when: (s) => s.constraint in PENALTIES,
+    },
+    {
+      name: "clip",
+      label: "Clipping bound c",
+      help: "After each step no weight of the critic is larger.",
+      when: (s) => s.constraint === "clip",
+    },
   ]],
   ["The parameters' gradients", [
-    { name: "threshold", label: "Norm scaling: threshold", words: (value) => (value ? String(value) : "off") },
+    {
+      name: "threshold",
+      label: "Norm scaling: threshold",
+      help: "A gradient whose norm is larger is scaled down to it, in both networks.",
+      words: (value) => (value ? String(value) : "off"),
+    },
   ]],
   ["The steps", [
-    { name: "criticSteps", label: "Critic steps a round" },
-    { name: "lrCritic", label: "Critic's learning rate" },
-    { name: "lrGenerator", label: "Generator's learning rate" },
-    { name: "optimizer", label: "Optimiser" },
-    { name: "activation", label: "Activation" },
-    { name: "batch", label: "Batch" },
-    { name: "seed", label: "Seed" },
+    { name: "criticSteps", label: "Critic steps per round", help: "Steps of the critic for each step of the generator." },
+    { name: "lrCritic", label: "Critic's learning rate", help: "How far the critic goes in one step." },
+    { name: "lrGenerator", label: "Generator's learning rate", help: "How far the generator goes in one step." },
+    { name: "optimizer", label: "Optimiser", help: "SGD steps along the gradient; Adam divides it by its usual size." },
+    { name: "activation", label: "Activation", help: "Of the hidden layers of both networks." },
+    { name: "batch", label: "Batch", help: "Real and generated samples per step." },
+    { name: "seed", label: "Seed", help: "Of the first weights and of every sample drawn after them." },
   ]],
 ];
 
@@ -37,7 +52,7 @@ function choice(control, id, onChange) {
   const changed = () => onChange(control.name, input.value);
   const input = make("select", { id, "data-name": control.name, onchange: changed }, ...options);
   return {
-    row: make("div", { class: "pg-row" }, make("label", { for: id }, control.label), input),
+    row: make("div", { class: "pg-row" }, make("label", { for: id, title: control.help }, control.label), input),
     show: (value) => (input.value = value),
   };
 }
@@ -63,7 +78,7 @@ function slider(control, id, onChange) {
     output.textContent = words(value);
     input.setAttribute("aria-valuetext", words(value));
   }
-  const label = make("label", { for: id }, control.label, " ", output);
+  const label = make("label", { for: id, title: control.help }, control.label, " ", output);
   return { row: make("div", { class: "pg-row" }, label, input), show };
 }
 

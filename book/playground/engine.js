@@ -1,7 +1,7 @@
 // The game: losses, constraints, norm scaling, Adam, and one step of both players.
 
 import { sampler } from "./data.js";
-import { backward, doubleBackward, forward, initialise, inputNorms, network } from "./network.js";
+import { adjoints, backward, doubleBackward, forward, initialise, inputNorms, network } from "./network.js";
 import { randomNumbers } from "./random.js";
 
 const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
@@ -191,6 +191,15 @@ export function game(settings, kernel) {
     real(n, now = settings) {
       kernel.release();
       return Float32Array.from(drawReal(n, now, randomNumbers(78)));
+    },
+    // Where the loss sends the first n of these: minus the gradient of each one's own loss with respect to its place.
+    pulls(n, { loss } = settings) {
+      kernel.release();
+      const samples = forward(generator, drawNoise(n, randomNumbers(77)), n)[generator.layers];
+      const a = forward(critic, samples, n);
+      const r = kernel.take(n);
+      r.set(a[critic.layers].map((score) => LOSSES[loss].generator(score)[1]));
+      return Float32Array.from(adjoints(critic, a, r, n, true).g, (slope) => -slope);
     },
     // The critic's value and the norm of its input gradient at n points.
     look(points, n) {

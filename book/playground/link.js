@@ -20,7 +20,7 @@ export function encode(runs) {
   runs.forEach((settings, run) => {
     const prefix = run ? "b." : "";
     for (const name of Object.keys(DEFAULTS)) {
-      if (name === "points" && settings.data !== "drawn") continue;
+      if (name === "points" && (settings.data !== "drawn" || settings.points === HEART)) continue;
       const text = written(name, settings[name]);
       if (text !== written(name, DEFAULTS[name])) words.set(prefix + name, text);
     }

@@ -83,7 +83,7 @@ function paintSamples({ pen, width }, samples, colour, filled) {
   }
 }
 
-export function paintGame(canvas, { values, real, generated }, colours) {
+export function paintGame(canvas, { values, real, generated, arrows }, colours, withArrows) {
   const sheet = openCanvas(canvas);
   if (!sheet) return;
   const [low, high] = range(values);
@@ -95,13 +95,47 @@ export function paintGame(canvas, { values, real, generated }, colours) {
   sheet.pen.globalAlpha = 0.85;
   paintSamples(sheet, generated, colours.generated, true);
   sheet.pen.globalAlpha = 1;
+  if (withArrows) paintArrows(sheet, generated, arrows, colours);
 }
 
-// The stronger the larger, without an end to it; the line is where the norm is 1.
+// Norms are shown from 0.0001 to 100, by their logarithm.
+const decades = (norm) => Math.log10(Math.min(Math.max(norm, 1e-4), 100));
+
+// An arrow from each sample, longer for a larger norm, by decades too: what is below 0.0001 has none.
+function paintArrows({ pen, width }, samples, arrows, colours) {
+  pen.lineCap = "round";
+  for (const [colour, thickness] of [[colours.paper, 4], [colours.ink, 1.6]]) {
+    pen.strokeStyle = colour;
+    pen.lineWidth = thickness;
+    pen.beginPath();
+    for (let i = 0; i < arrows.length; i += 2) {
+      const norm = Math.hypot(arrows[i], arrows[i + 1]);
+      const length = ((decades(norm) + 4) / 6) * 0.11 * width;
+      if (!(length > 1)) continue;
+      const [x, y] = onCanvas(width, samples[i], samples[i + 1]);
+      const [right, down] = [arrows[i] / norm, -arrows[i + 1] / norm];
+      const [endX, endY] = [x + length * right, y + length * down];
+      pen.moveTo(x, y);
+      pen.lineTo(endX, endY);
+      for (const side of [-1, 1]) {
+        pen.moveTo(endX, endY);
+        pen.lineTo(endX - 4 * right + side * 3 * down, endY - 4 * down - side * 3 * right);
+      }
+    }
+    pen.stroke();
+  }
+}
+
+// How opaque a slope's colour is, by how many of the decades between it and 1 there are: the other way round in the key,
+// whose stops are in style.js.
+const opacity = (part) => 0.85 * Math.sqrt(part);
+
+// One colour below 1 and another above, the stronger the further away; the line is where the norm is 1.
 export function paintNorms(canvas, { norms, generated }, colours) {
   const sheet = openCanvas(canvas);
   if (!sheet) return;
-  paintHeat(sheet, norms, colours.gradient, (norm) => (0.8 * norm) / (norm + 1));
+  paintHeat(sheet, norms, colours.neutral, (norm) => opacity(Math.max(-decades(norm), 0) / 4));
+  paintHeat(sheet, norms, colours.gradient, (norm) => opacity(Math.max(decades(norm), 0) / 2));
   paintLine(sheet, norms, 1, colours.paper, 4.5);
   paintLine(sheet, norms, 1, colours.ink, 2);
   sheet.pen.globalAlpha = 0.35;

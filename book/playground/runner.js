@@ -2,9 +2,9 @@
 
 import { createSession } from "./session.js";
 
-const IN_WORKER = { slice: 30, period: 90 };
-// On the page itself a slice must leave time to answer the reader.
-const ON_PAGE = { slice: 8, period: 200 };
+// Milliseconds of work at a time; on the page itself they must leave time to answer the reader.
+const IN_WORKER = 30;
+const ON_PAGE = 8;
 
 export function answerAsWorker(scope) {
   const receive = createSession((snapshot) => scope.postMessage(snapshot), IN_WORKER);
@@ -51,7 +51,7 @@ export function createRunner(address, onSnapshot) {
     },
     stop() {
       if (worker) worker.terminate();
-      else send?.({ type: "pause" });
+      else send?.({ type: "until", step: 0 });
     },
   };
 }

@@ -1,10 +1,12 @@
 // A run that answers to messages: the same in a worker and, where there is none, on the page itself.
 //
-// In:  { type: "start", settings, turn }, { type: "change", settings }, { type: "play" }, { type: "pause" },
-//      { type: "once" }, { type: "pace", pace } (steps a second; 0 is as fast as it goes), { type: "awake", awake }.
-// Out: snapshots, with the turn of the start that they follow, at most one every PERIOD milliseconds while it runs.
+// In:  { type: "start", settings, turn }, { type: "change", settings }, { type: "until", step }: go on to that step,
+//      { type: "awake", awake }.
+// Out: one snapshot after a start and one whenever such a step is reached, with the turn of the start that they follow
+//      and the milliseconds that its steps took.
 
 import { modesFound } from "./data.js";
+import { wasserstein } from "./distance.js";
 import { game } from "./engine.js";
 import { bestKernel } from "./kernel.js";
 
@@ -12,6 +14,10 @@ import { bestKernel } from "./kernel.js";
 export const REACH = 2.2;
 export const GRID = 41;
 const SHOWN = 600;
+const ARROWS = 60;
+// The distance is that of the first PAIRS samples, and is measured anew after so many steps.
+const PAIRS = 200;
+const EVERY = 50;
 
 const points = new Float32Array(2 * GRID * GRID);
 for (let row = 0; row < GRID; row++) {
@@ -22,62 +28,65 @@ for (let row = 0; row < GRID; row++) {
   }
 }
 
-// What the page draws: samples, the critic's value and the norm of its input gradient on the grid.
+// What the page draws: samples, where the loss sends the first of them, the critic's value and the norm of its input
+// gradient on the grid.
 export function look(play, settings) {
   const generated = play.generated(SHOWN);
-  const { values, norms } = play.look(points, GRID * GRID);
-  return { generated, real: play.real(SHOWN, settings), values, norms, modes: modesFound(settings.data, generated) };
+  const modes = modesFound(settings.data, generated);
+  return { generated, real: play.real(SHOWN, settings), arrows: play.pulls(ARROWS, settings), modes, ...play.look(points, GRID * GRID) };
 }
 
-export function createSession(post, { slice, period }) {
+// W1 between generated and real samples, or null where they are no numbers.
+export function distance({ generated, real }) {
+  return generated.every(Number.isFinite) ? wasserstein(generated.subarray(0, 2 * PAIRS), real.subarray(0, 2 * PAIRS)) : null;
+}
+
+// It works for `slice` milliseconds at a time.
+export function createSession(post, slice) {
   const kernel = bestKernel();
   let settings = null;
   let turn = 0;
   let play = null;
   let step = 0;
+  let until = 0;
   let rows = [];
-  let state = { playing: false, awake: true, diverged: false };
-  let pace = 0;
+  let worked = 0;
+  let diverged = false;
+  let awake = true;
   let timer = null;
-  let posted = 0;
-  let clock = { since: 0, steps: 0, rate: 0 };
+  let measured = { step: 0, distance: null };
 
   function once() {
-    const { critic, generator, diverged } = play.step(settings);
-    state.diverged = diverged;
-    if (diverged) {
-      state.playing = false;
-      return;
-    }
+    const { critic, generator, ...result } = play.step(settings);
+    diverged = result.diverged;
+    if (diverged) return;
     step++;
-    clock.steps++;
     rows.push([
       step, critic.loss, critic.penalty, generator.loss,
       critic.norm.before, critic.norm.after, generator.norm.before, generator.norm.after,
     ]);
   }
 
-  function snapshot() {
-    const now = performance.now();
-    if (now - clock.since > 500) clock = { since: now, steps: 0, rate: (1000 * clock.steps) / (now - clock.since) };
-    posted = now;
-    const { playing, diverged } = state;
-    post({ turn, step, rate: clock.rate, kernel: kernel.name, playing, diverged, rows, ...look(play, settings) });
-    rows = [];
+  function answer() {
+    const seen = look(play, settings);
+    if (!step || step - measured.step >= EVERY) measured = { step, distance: distance(seen) };
+    post({ turn, step, worked, kernel: kernel.name, diverged, rows, distance: measured.distance, ...seen });
+    [rows, worked] = [[], 0];
   }
 
   function work() {
     timer = null;
-    if (!state.playing || !state.awake) return;
-    const end = performance.now() + slice;
+    if (!awake) return;
+    const begun = performance.now();
     do once();
-    while (!pace && state.playing && performance.now() < end);
-    if (pace || !state.playing || performance.now() - posted > period) snapshot();
+    while (!diverged && step < until && performance.now() < begun + slice);
+    worked += performance.now() - begun;
+    if (diverged || step >= until) answer();
     plan();
   }
 
   function plan() {
-    if (timer === null && state.playing && state.awake) timer = setTimeout(work, pace ? 1000 / pace : 0);
+    if (timer === null && awake && !diverged && step < until) timer = setTimeout(work, 0);
   }
 
   const answers = {
@@ -85,34 +94,19 @@ export function createSession(post, { slice, period }) {
       ({ settings, turn } = message);
       kernel.reset();
       play = game(settings, kernel);
-      [step, rows] = [0, []];
-      state.diverged = false;
-      clock = { since: performance.now(), steps: 0, rate: 0 };
-      snapshot();
+      [step, until, rows, worked, diverged] = [0, 0, [], 0, false];
+      clearTimeout(timer);
+      timer = null;
+      answer();
     },
     change(message) {
       settings = message.settings;
     },
-    play() {
-      state.playing = !state.diverged;
-      clock = { since: performance.now(), steps: 0, rate: clock.rate };
-    },
-    pause() {
-      state.playing = false;
-      snapshot();
-    },
-    once() {
-      state.playing = false;
-      if (!state.diverged) once();
-      snapshot();
-    },
-    pace(message) {
-      pace = message.pace;
-      clearTimeout(timer);
-      timer = null;
+    until(message) {
+      until = message.step;
     },
     awake(message) {
-      state.awake = message.awake;
+      awake = message.awake;
     },
   };
 

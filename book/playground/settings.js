@@ -66,7 +66,7 @@ export const DEFAULTS = {
   seed: 0,
 };
 
-// What each says was seen with seeds 0 and 1.
+// What each says holds for thousands of steps: presets.mjs shows it, seed by seed.
 export const PRESETS = [
   {
     name: "a healthy run",
@@ -81,17 +81,17 @@ export const PRESETS = [
   },
   {
     name: "mode collapse",
-    says: "One critic step for each step of a fast generator, and no constraint. The generator runs after the critic with all its samples together, from one place to the next.",
-    settings: { loss: "non_saturating", constraint: "none", criticSteps: 1, lrGenerator: 0.003 },
+    says: "One critic step for each step of a generator ten times as fast, and weights clipped to 0.1, so that the critic never gets steep enough to tell modes apart. The generator runs after it with its samples close together, from one place to the next, and does not stop.",
+    settings: { constraint: "clip", criticSteps: 1, lrGenerator: 0.01, batch: 64 },
   },
   {
     name: "clipping too tight",
-    says: "Weights clipped to 0.01. The critic is almost flat, its slope is about a thousandth, and what is left of its shape is too simple to tell eight modes apart.",
+    says: "Weights clipped to 0.01. The critic is almost flat, its slope is a few thousandths and less, and what is left of its shape is too simple to tell eight modes apart.",
     settings: { constraint: "clip", clip: 0.01 },
   },
   {
     name: "λ too small",
-    says: "The penalty weighs next to nothing. Modes are found, but the slope climbs to a hundred, and the critic's loss estimates no distance any more.",
+    says: "The penalty weighs next to nothing. Modes are found, but within a thousand steps the slope climbs to about a hundred, and the critic's loss estimates no distance any more.",
     settings: { weight: 0.001 },
   },
   {
@@ -100,7 +100,7 @@ export const PRESETS = [
     settings: { optimizer: "sgd", weight: 10, lrCritic: 0.1, lrGenerator: 0.1, criticSteps: 1 },
   },
   {
-    before: "Mend it:",
+    before: "Fix it:",
     name: "scale the norms",
     says: "The exploding step with a threshold of 1 on the norm of the parameters' gradient. It goes on. It does not learn well: scaling keeps a run alive, it does not choose the step for you.",
     settings: { optimizer: "sgd", weight: 10, lrCritic: 0.1, lrGenerator: 0.1, criticSteps: 1, threshold: 1 },
@@ -112,8 +112,8 @@ export const LIVE = ["data", "points", "loss", "constraint", "weight", "clip", "
 
 export const PACES = [
   { pace: 0, words: "full speed" },
-  { pace: 10, words: "10 steps a second" },
-  { pace: 2, words: "2 steps a second" },
+  { pace: 10, words: "10 steps per second" },
+  { pace: 2, words: "2 steps per second" },
 ];
 
 // What "draw your own" begins with.

@@ -48,10 +48,14 @@ export const STYLE = `
 .pg button.pg-main { background: var(--pg-real); border-color: var(--pg-real); color: var(--pg-paper); font-weight: 600; min-width: 5.2rem; }
 .pg button.pg-main:hover { filter: brightness(1.1); }
 
+/* What starts and stops two runs stays in sight while their pictures scroll by. */
+.pg:not(.pg-small) > .pg-bar { background: var(--pg-paper); padding: 0.3rem 0; position: sticky; top: var(--pg-top, 0); z-index: 2; }
 .pg-bar, .pg-presets { align-items: center; display: flex; flex-wrap: wrap; gap: 0.45rem; }
-.pg-presets { margin-top: 0.6rem; }
-.pg .pg-preset { border-radius: 99px; font-size: 0.88em; min-height: 1.9rem; }
-.pg-together { align-items: center; display: inline-flex; gap: 0.45rem; }
+.pg .pg-bar > :is(button, select) { padding-inline: 0.6rem; }
+.pg-bar > select { width: 9.4rem; }
+.pg-presets { gap: 0.35rem; margin-top: 0.3rem; }
+.pg .pg-preset { border-radius: 99px; font-size: 0.84em; min-height: 1.8rem; padding: 0 0.5rem; }
+.pg-together { align-items: center; display: inline-flex; gap: 0.35rem; }
 .pg-speed { color: var(--pg-muted); font-variant-numeric: tabular-nums; margin-left: auto; }
 .pg p.pg-said { border-left: 4px solid var(--pg-real); margin: 0.7rem 0 0; overflow-wrap: anywhere; padding: 0.1rem 0 0.1rem 0.7rem; }
 .pg p.pg-said:empty { display: none; }
@@ -83,11 +87,21 @@ export const STYLE = `
 .pg-key-after::before { background: repeating-linear-gradient(90deg, var(--pg-neutral) 0 5px, transparent 5px 9px); }
 .pg-game .pg-key-generated::before { border-radius: 50%; height: 8px; width: 8px; }
 .pg-key-real::before { background: none; border: 2px solid var(--pg-real); border-radius: 50%; height: 10px; width: 10px; }
-.pg-key:is(.pg-key-value, .pg-key-slope)::before {
-  background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px solid var(--pg-line); height: 10px; width: 2.6rem;
+.pg-key-arrow::before { background: var(--pg-ink); clip-path: polygon(0 35%, 60% 35%, 60% 0, 100% 50%, 60% 100%, 60% 65%, 0 65%); height: 9px; }
+.pg-key-value::before {
+  background: linear-gradient(90deg, transparent, var(--pg-critic)); border: 1px solid var(--pg-line); height: 10px; width: 2.6rem;
 }
-.pg-key-value { --swatch: var(--pg-critic); }
-.pg-key-slope { --swatch: var(--pg-gradient); }
+/* Opacities of the map in quarters of a bar, from its strong end to the 1. */
+.pg-scale { align-items: center; display: inline-flex; font-variant-numeric: tabular-nums; gap: 0.3rem; max-width: 100%; }
+.pg-scale i {
+  background: linear-gradient(var(--towards), color-mix(in srgb, var(--strong) 85%, transparent),
+    color-mix(in srgb, var(--strong) 74%, transparent), color-mix(in srgb, var(--strong) 60%, transparent),
+    color-mix(in srgb, var(--strong) 42%, transparent), transparent);
+  border: 1px solid var(--pg-line); height: 10px; min-width: 0; width: 3.2rem;
+}
+.pg-below { --strong: var(--pg-neutral); --towards: 90deg; }
+.pg-above { --strong: var(--pg-gradient); --towards: 270deg; }
+.pg-scale i.pg-above { width: 1.6rem; }
 
 .pg-panel > summary { cursor: pointer; font-weight: 600; padding: 0.3rem 0; }
 .pg fieldset { border: 0; border-top: 1px solid var(--pg-line); margin: 0; min-width: 0; padding: 0.5rem 0 0.7rem; }
@@ -117,15 +131,18 @@ export const STYLE = `
   .pg-controls { display: grid; gap: 0 1.6rem; grid-template-columns: repeat(2, minmax(0, 1fr)); }
 }
 @container (min-width: 54rem) {
-  .pg-body { grid-template-columns: minmax(0, 1fr) 15.5rem; }
+  .pg-body { grid-template-columns: minmax(0, 1.65fr) minmax(0, 1fr); }
   .pg-panel { grid-column: 2; }
   .pg-views { grid-column: 1; grid-row: 1; }
-  .pg-controls { display: block; }
+  .pg-wide { height: 8rem; }
+  .pg-panel .pg-controls { font-size: 0.95em; gap: 0 1.1rem; grid-template-rows: auto auto 1fr; }
+  .pg-panel select { min-height: 1.9rem; }
+  .pg-panel fieldset:last-child { grid-column: 2; grid-row: 1 / span 3; }
 }
 @container (max-width: 34rem) {
   .pg-small .pg-bar button { min-width: 0; padding: 0.2rem 0.6rem; }
   .pg-squares .pg-keys { font-size: 0.82em; }
-  .pg-squares :is(.pg-game, .pg-slope) .pg-keys { min-height: 4.4em; }
+  .pg-squares :is(.pg-game, .pg-slope) .pg-keys { min-height: 5.9em; }
   .pg-small:not(.pg-squares) .pg-square { margin: 0 auto; width: 13rem; }
   .pg-small .pg-wide { height: 9rem; }
 }

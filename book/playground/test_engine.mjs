@@ -4,15 +4,21 @@
 //   golden             the largest relative error of every kernel, by what was computed
 //   repeat             are two runs of one seed the same bit for bit, and are two seeds not?
 //   modes SEEDS STEPS  modes of the 8 Gaussians found, seed by seed
+//   pulls              the largest error of the arrows against differences of the loss, loss by loss
+//   distance           two samples of 40 points and their distance, several times
+//   together           steps at which two runs of unlike speed are shown, round by round
 //   centers            where the modes stand, and 2,000 samples of every distribution
 //   speed STEPS        generator steps a second with the page's first settings, kernel by kernel
 
 import { readFileSync } from "node:fs";
 import { CENTERS, modesFound, sampler } from "./data.js";
+import { wasserstein } from "./distance.js";
 import { clipWeights, criticGradients, game, generatorGradients, LOSSES, OPTIMIZERS, PENALTIES, scaleNorm } from "./engine.js";
 import { plainKernel, simdKernel } from "./kernel.js";
 import { network } from "./network.js";
 import { randomNumbers } from "./random.js";
+import { createRounds } from "./rounds.js";
+import { createSession } from "./session.js";
 import { DEFAULTS } from "./settings.js";
 
 const KERNELS = { float64: () => plainKernel("float64"), float32: () => plainKernel("float32"), simd: simdKernel };
@@ -113,6 +119,62 @@ function modes(seeds, steps) {
   });
 }
 
+// Central differences of each sample's own loss, with a smooth activation.
+function pulls() {
+  const h = 1e-2;
+  return Object.keys(LOSSES).map((loss) => {
+    const { play, settings } = run(1, 20, plainKernel("float64"), { loss, activation: "tanh", batch: 16 });
+    const samples = play.generated(10);
+    const lossesAt = (points) => [...play.look(points, 10).values].map((score) => LOSSES[loss].generator(score)[0]);
+    const moved = (axis, by) => samples.map((number, i) => number + (i % 2 === axis ? by : 0));
+    const slopes = [0, 1].map((axis) => {
+      const [after, before] = [lossesAt(moved(axis, h)), lossesAt(moved(axis, -h))];
+      return after.map((value, i) => (value - before[i]) / (2 * h));
+    });
+    const wanted = [...samples].map((_, i) => -slopes[i % 2][Math.floor(i / 2)]);
+    return [loss, error([...play.pulls(10, settings)], wanted)];
+  });
+}
+
+function distance() {
+  const random = randomNumbers(9);
+  return Array.from({ length: 5 }, (_, at) => {
+    const [first, second] = [0, at].map((shift) => Array.from({ length: 80 }, () => shift + random.normal()));
+    return { first, second, distance: wasserstein(first, second) };
+  });
+}
+
+// One of them has sixteen times the work. In the middle it begins anew.
+async function together() {
+  const shown = [];
+  const told = [];
+  const runs = [16, 256].map((batch, at) => {
+    const run = { settings: { ...DEFAULTS, batch, criticSteps: 1 } };
+    run.view = { record: (snapshot) => (run.step = snapshot.step) };
+    const receive = createSession((snapshot) => rounds.receive(run, snapshot), 5);
+    run.runner = {
+      send(message) {
+        if (message.type === "until") told.push([at, message.step, ...runs.map((other) => other.step)]);
+        receive(message);
+      },
+    };
+    return run;
+  });
+  let finished;
+  const end = new Promise((done) => (finished = done));
+  const rounds = createRounds(() => {
+    shown.push(runs.map((run) => run.step));
+    if (shown.length === 8) rounds.start();
+    // Two steps by hand.
+    if (shown.length === 12) [rounds.once(), rounds.once()];
+    if (shown.length === 14) finished();
+  });
+  rounds.start(runs);
+  rounds.play(true);
+  await end;
+  return { shown, told };
+}
+
 function centers() {
   const samples = {};
   for (const data of [...Object.keys(CENTERS), "swiss_roll", "drawn"]) {
@@ -131,4 +193,5 @@ function speed(steps) {
 }
 
 const [command, ...counts] = process.argv.slice(2);
-console.log(JSON.stringify({ golden, repeat, modes, centers, speed }[command](...counts.map(Number))));
+const commands = { golden, repeat, modes, pulls, distance, together, centers, speed };
+console.log(JSON.stringify(await commands[command](...counts.map(Number))));

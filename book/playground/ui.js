@@ -4,12 +4,14 @@ import { createControls } from "./controls.js";
 import { freshId, make } from "./elements.js";
 import { clean, decode, encode } from "./link.js";
 import { onDarkPaper, palette } from "./paint.js";
+import { createRounds } from "./rounds.js";
 import { createRunner } from "./runner.js";
 import { HEART, LIVE, PACES, PRESETS } from "./settings.js";
 import { STYLE } from "./style.js";
 import { createView, PICTURES } from "./view.js";
 
 const LETTERS = ["A", "B"];
+const ARROWS_HELP = "Where the generator's loss sends its samples: minus its gradient at 60 of them.";
 
 // Turn `root` into a living page. `settings` is what it starts with; `linked` lets the page's address speak too. `small`
 // is null or { controls, show }: one run with these controls and these pictures, and the link that stands in `root`.
@@ -17,7 +19,7 @@ export function mount(root, { settings = {}, linked = false, small = null, addre
   adoptStyle();
   const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
   let playing = !quiet;
-  let pace = 0;
+  let arrows = false;
   let runs = [];
   let turned = 0;
   let due = false;
@@ -29,9 +31,10 @@ export function mount(root, { settings = {}, linked = false, small = null, addre
   const once = button("One step", stepOnce, { "data-do": "step" });
   const restart = button("Start again", restartAll, { "data-do": "restart" });
   const paceId = freshId();
-  const paces = make("select", { id: paceId, onchange: () => setPace(Number(paces.value)) });
+  const paces = make("select", { id: paceId, onchange: () => rounds.pace(Number(paces.value)) });
   paces.append(...PACES.map(({ pace, words }) => make("option", { value: pace }, words)));
   const compare = button("Compare two", toggleCompare, { "aria-pressed": "false", "data-do": "compare" });
+  const arrow = button("Arrows", toggleArrows, { "aria-pressed": "false", "data-do": "arrows", title: ARROWS_HELP });
   const share = button("Copy link", copyLink, { "data-do": "share" });
   const speed = make("span", { class: "pg-speed" });
   const said = make("p", { class: "pg-said", role: "status" });
@@ -67,7 +70,7 @@ export function mount(root, { settings = {}, linked = false, small = null, addre
     root.classList.toggle("pg-squares", small.show.every((which) => ["game", "slope"].includes(which)));
   } else {
     root.replaceChildren(
-      make("div", { class: "pg-bar" }, play, once, restart, paceLabel, paces, compare, share, speed),
+      make("div", { class: "pg-bar" }, play, once, restart, paceLabel, paces, compare, arrow, share, speed),
       make("div", ready, ...presets.map(withWord)),
       said,
       make("div", { class: "pg-body" }, panel, views),
@@ -78,29 +81,21 @@ export function mount(root, { settings = {}, linked = false, small = null, addre
   // --- runs
 
   function createRun(wanted, index) {
-    const run = { settings: wanted, turn: 0 };
+    const run = { settings: wanted };
     run.view = createView(small ? "This run" : `Run ${LETTERS[index]}`, small?.show ?? PICTURES, (points) => {
       changeRun(run, { points });
       schedule();
     });
-    run.runner = createRunner(address, (snapshot) => {
-      // On its way while the run began anew.
-      if (snapshot.turn !== run.turn) return;
-      run.view.record(snapshot);
-      root.dataset.step = snapshot.step;
-      if (playing && snapshot.diverged && !runs.some((other) => !other.view.latest()?.diverged)) setPlaying(false);
-      schedule();
-    });
+    run.view.use(wanted);
+    run.runner = createRunner(address, (snapshot) => rounds.receive(run, snapshot));
     return run;
   }
 
-  function start(run) {
-    run.view.use(run.settings);
-    run.turn++;
-    run.runner.send({ type: "start", settings: run.settings, turn: run.turn });
-    run.runner.send({ type: "pace", pace });
-    if (playing) run.runner.send({ type: "play" });
-  }
+  const rounds = createRounds(() => {
+    root.dataset.step = Math.max(...runs.map((run) => run.view.latest().step));
+    if (playing && runs.every((run) => run.diverged)) setPlaying(false);
+    schedule();
+  });
 
   function setRuns(wanted) {
     runs.forEach((run) => run.runner.stop());
@@ -111,9 +106,19 @@ export function mount(root, { settings = {}, linked = false, small = null, addre
     turns.hidden = runs.length === 1;
     // The second run is the one to change.
     turnTo(runs.length - 1);
-    runs.forEach(start);
+    rounds.start(runs);
     awake();
     remember();
+  }
+
+  // Links in the text may hold settings of their own.
+  function follow() {
+    const wanted = decode(location.hash);
+    if (!wanted) return;
+    setRuns(wanted);
+    setPlaying(true);
+    say("");
+    root.scrollIntoView();
   }
 
   function toggleCompare() {
@@ -141,7 +146,8 @@ export function mount(root, { settings = {}, linked = false, small = null, addre
     run.view.use(run.settings);
     const live = Object.keys(change).every((name) => LIVE.includes(name));
     if (live) run.runner.send({ type: "change", settings: run.settings });
-    else start(run);
+    // Whoever it is that begins anew, both do: they are compared at the same step.
+    else rounds.start();
     schedule();
     remember();
   }
@@ -151,7 +157,8 @@ export function mount(root, { settings = {}, linked = false, small = null, addre
     runs[turned].settings = clean({ points, ...preset.settings });
     controls.show(runs[turned].settings);
     presets.forEach((other) => other.setAttribute("aria-pressed", String(other.dataset.preset === preset.name)));
-    start(runs[turned]);
+    runs[turned].view.use(runs[turned].settings);
+    rounds.start();
     setPlaying(true);
     say(preset.says);
     remember();
@@ -162,28 +169,27 @@ export function mount(root, { settings = {}, linked = false, small = null, addre
   function setPlaying(on) {
     playing = on;
     play.textContent = on ? "Pause" : "Play";
-    for (const run of runs) {
-      // What has left the numbers can only begin anew.
-      if (on && run.view.latest()?.diverged) start(run);
-      run.runner.send({ type: on ? "play" : "pause" });
-    }
+    // What has left the numbers can only begin anew.
+    if (on && runs.every((run) => run.diverged)) rounds.start();
+    rounds.play(on);
   }
 
   function stepOnce() {
     setPlaying(false);
-    for (const run of runs) run.runner.send({ type: "once" });
+    rounds.once();
   }
 
   // What was paused stays paused, at step 0; what has left the numbers plays.
   function restartAll() {
-    const ended = runs.some((run) => run.view.latest()?.diverged);
-    runs.forEach(start);
+    const ended = runs.some((run) => run.diverged);
+    rounds.start();
     if (ended) setPlaying(true);
   }
 
-  function setPace(next) {
-    pace = next;
-    for (const run of runs) run.runner.send({ type: "pace", pace });
+  function toggleArrows() {
+    arrows = !arrows;
+    arrow.setAttribute("aria-pressed", String(arrows));
+    schedule();
   }
 
   function say(words) {
@@ -219,9 +225,9 @@ export function mount(root, { settings = {}, linked = false, small = null, addre
     due = true;
     requestAnimationFrame(() => {
       due = false;
-      for (const run of runs) run.view.paint(colours);
-      const rate = runs.reduce((sum, run) => sum + (run.view.latest()?.rate ?? 0), 0) / runs.length;
-      speed.textContent = playing && rate ? `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} steps a second` : "";
+      for (const run of runs) run.view.paint(colours, arrows);
+      const rate = rounds.rate();
+      speed.textContent = playing && rate ? `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} steps per second` : "";
       speed.title = runs[0].view.latest()?.kernel ?? "";
     });
   }
@@ -251,6 +257,7 @@ export function mount(root, { settings = {}, linked = false, small = null, addre
   }).observe(root);
   document.addEventListener("visibilitychange", awake);
 
+  if (linked) window.addEventListener("hashchange", follow);
   repaint();
   share.hidden = !linked;
   setRuns((linked && decode(location.hash)) || [clean(settings)]);

@@ -4,6 +4,7 @@ import { CENTERS } from "./data.js";
 import { PENALTIES } from "./engine.js";
 import { range } from "./contours.js";
 import { make } from "./elements.js";
+import { HEART } from "./settings.js";
 import { fromCanvas, paintCurves, paintGame, paintNorms, paintPencil } from "./paint.js";
 
 const MOST_ROWS = 800;
@@ -14,6 +15,14 @@ const brief = (number) => Number(number.toPrecision(2)).toString().replace("-", 
 function key(...entries) {
   const items = entries.map(([kind, words]) => make("span", { class: `pg-key pg-key-${kind}`, "data-key": words }, words));
   return make("p", { class: "pg-keys" }, ...items);
+}
+
+// The slope's colours on their scale, and the range on this picture.
+function slopeKey() {
+  const scale = make("span", { class: "pg-scale" });
+  scale.append("0.0001", make("i", { class: "pg-below" }), "1", make("i", { class: "pg-above" }), "100");
+  const [line] = key(["one", "where it is 1"]).children;
+  return make("p", { class: "pg-keys" }, scale, line, make("span", { class: "pg-key-slope" }));
 }
 
 function picture(title, canvas, ...below) {
@@ -40,13 +49,13 @@ export function createView(name, shown, onDraw) {
     game: picture(
       "Samples on the critic’s value f",
       playing,
-      key(["real", "real"], ["generated", "generated"], ["value", "f"]),
+      key(["real", "real"], ["generated", "generated"], ["arrow", "where the loss sends it"], ["value", "f"]),
       drawing,
     ),
-    slope: picture("The critic’s slope ‖∇ₓf‖", norms, key(["slope", "‖∇ₓf‖"], ["one", "where it is 1"])),
+    slope: picture("The critic’s slope ‖∇ₓf‖", norms, slopeKey()),
     losses: picture("Losses", losses, key(["critic", "critic"], ["generated", "generator"], ["gradient", "penalty"])),
     gradients: picture(
-      "Norms of the parameters’ gradients",
+      "Norms of parameter gradients",
       gradients,
       key(["critic", "critic"], ["generated", "generator"], ["after", "dashed: after scaling"]),
     ),
@@ -76,27 +85,29 @@ export function createView(name, shown, onDraw) {
     }
     // A run that has left the numbers has nothing to show: its last pictures stay.
     const whole = [snapshot.values, snapshot.norms].every((field) => field.every(Number.isFinite));
-    const { values, norms, generated, modes } = whole || !latest ? snapshot : latest;
-    latest = { ...snapshot, values, norms, generated, modes, whole };
+    const { values, norms, generated, arrows, modes } = whole || !latest ? snapshot : latest;
+    latest = { ...snapshot, values, norms, generated, arrows, modes, whole };
   }
 
   function sentence() {
-    const { step, modes, diverged, whole } = latest;
+    const { step, modes, distance, diverged, whole } = latest;
     const parts = [`step ${step}`];
     if (whole && modes && CENTERS[settings.data]) parts.push(`${modes.found} of ${modes.of} modes found`);
+    if (whole && distance !== null) parts.push(`distance W₁ ${distance.toFixed(2)}`);
     if (diverged) parts.push("stopped: the loss or its gradient is no longer a number");
     if (!whole) parts.push("the upper pictures are from before");
     return parts.join(" · ");
   }
 
-  function paint(colours) {
+  function paint(colours, withArrows) {
     if (!latest) return;
     const words = (values) => `from ${range(values).map(brief).join(" to ")}`;
     pictures.game.querySelector(".pg-key-value").textContent = `f ${words(latest.values)}`;
-    pictures.slope.querySelector(".pg-key-slope").textContent = `‖∇ₓf‖ ${words(latest.norms)}`;
+    pictures.slope.querySelector(".pg-key-slope").textContent = `here ${words(latest.norms)}`;
+    pictures.game.querySelector(".pg-key-arrow").hidden = !withArrows;
     status.textContent = sentence();
     status.parentElement.classList.toggle("pg-diverged", latest.diverged);
-    paintGame(playing, latest, colours);
+    paintGame(playing, latest, colours, withArrows);
     if (!drawing.hidden) paintPencil(playing, pencil, colours);
     paintNorms(norms, latest, colours);
     const column = (at) => rows.map((row) => row[at]);
@@ -130,6 +141,9 @@ export function createView(name, shown, onDraw) {
     describe(gradients, `${name}: gradient norms over ${latest.step} steps. Critic ${numbers[3]}, generator ${numbers[5]}.`);
   }
 
+  // The example makes room for the first point of the reader's own.
+  const before = () => (points === HEART ? [] : points);
+
   const describe = (target, words) => target.setAttribute("aria-label", words);
 
   function draw(more) {
@@ -147,7 +161,7 @@ export function createView(name, shown, onDraw) {
   playing.addEventListener("pointerdown", (event) => {
     if (drawing.hidden) return;
     playing.setPointerCapture(event.pointerId);
-    draw([...points, pointerAt(event)]);
+    draw([...before(), pointerAt(event)]);
   });
   playing.addEventListener("pointermove", (event) => {
     if (drawing.hidden || !event.buttons) return;
@@ -160,7 +174,7 @@ export function createView(name, shown, onDraw) {
     if (drawing.hidden || !(move || event.key === " ")) return;
     event.preventDefault();
     if (move) pencil = [pencil[0] + move[0], pencil[1] + move[1]];
-    draw(move ? points : [...points, pencil]);
+    draw(move ? points : [...before(), pencil]);
   });
 
   return {

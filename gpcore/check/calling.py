@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import re
 from collections.abc import Callable
@@ -27,8 +26,8 @@ _ROLES = {name: role for role, names in _NAMES.items() for name in names.split()
 _CORE = ("critic", "real", "fake")
 # Parts of names, in this order: scores are computed with the critic, the rest needs a stand-in.
 _PARTS = (
-    ("scores", r"pred|logit|score|validity|(?<![a-z])out"),
-    ("condition", r"label|cond|class|attr|mask|^c$|^cls$"),
+    ("scores", r"pred|logit|score|validity|(?<![a-z])out|^d(isc)?(hat|inter)|^critic(hat|inter)"),
+    ("condition", r"label|cond|class|attr|mask|length|^c$|^cls$|^(real|fake|gen)[cy]$|^[cy](real|fake|gen)$"),
     ("count", r"epoch|iter|step|stage|depth|level|^i$|^t$"),
     ("mix", r"alpha|eps"),
     ("unknown", r"optim|loss|netg|generator|^z$|config|^opts?$|^args$|^cfg$|hparams"),
@@ -46,6 +45,20 @@ def role(name: str) -> str | None:
     if plain in _ROLES:
         return _ROLES[plain]
     return next((answer for answer, words in _PARTS if re.search(words, plain)), None)
+
+
+def chosen_by_caller(given: dict[str, str]) -> str:
+    """Whether the caller chooses the points: "between" where their name says so, "perhaps" where it says nothing.
+
+    A name that says nothing comes with scores, as in ``(scores, x)``: the caller has made both.
+    """
+    held = [name.lower().replace("_", "") for name, r in given.items() if r in ("real", "fake")]
+    if len(held) != 1:
+        return ""
+    if re.search("inter|hat|mix", held[0]):
+        return "between"
+    scored = "scores" in given.values() and "critic" not in given.values()
+    return "perhaps" if scored and not re.search("real|fake|gen|data|ima?g", held[0]) else ""
 
 
 def signature(function: Callable) -> list[inspect.Parameter] | None:
@@ -112,7 +125,7 @@ def _refusal(function: Callable, found: dict[str, str | None], core: list[str], 
     )
 
 
-def _stand_in(role: str, name: str, real: Tensor, attempt: int) -> Any:
+def stand_in(role: str, name: str, real: Tensor, attempt: int) -> Any:
     """What is given for a condition, a counter or a factor that is drawn outside."""
     if role == "count":
         return 0
@@ -122,16 +135,19 @@ def _stand_in(role: str, name: str, real: Tensor, attempt: int) -> Any:
         drawn = torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
         drawn.stands_in = True  # so that nobody is asked why it is drawn at every call
         return drawn
+    if "mask" in name.lower():  # nothing is masked
+        return torch.ones_like(real) if attempt == 0 else torch.ones_like(real[:, :1])
     if attempt == 0:
         return torch.zeros(len(real), dtype=torch.long, device=real.device)
     return torch.zeros(len(real), 3, dtype=real.dtype, device=real.device)
 
 
-def adapt(function: Callable, weight: float | None = None, *, scores: bool = False, attempt: int = 0) -> Callable:
+def adapt(function: Callable, weight: float | None = None, *, critic_as: str = "", attempt: int = 0) -> Callable:
     """The function as ``(critic, real, fake) -> penalty``; ``weight`` is passed on where it takes one.
 
-    A weight that must be given is 1 unless told otherwise; one with a default keeps it. With ``scores`` what is named
-    a critic gets the real samples' scores. ``attempt`` chooses among the stand-ins for other arguments.
+    A weight that must be given is 1 unless told otherwise; one with a default keeps it. What is named a critic gets
+    the real samples' scores where ``critic_as`` is "scores", and a list of one critic where it is "list".
+    ``attempt`` chooses among the stand-ins for other arguments.
     """
     parameters = signature(function)
     if parameters is None:
@@ -139,19 +155,25 @@ def adapt(function: Callable, weight: float | None = None, *, scores: bool = Fal
     given = roles(function)
 
     def call(critic, real, fake):
-        wanted = {"critic": "scores"} if scores else {}
+        wanted = {"scores": {"critic": "scores"}, "list": {"critic": "list", "scores": "list"}}.get(critic_as, {})
         asked = {name: wanted.get(r, r) for name, r in given.items()}
         if "scores" in asked.values():  # of the very tensors that are handed over
             real, fake = (x.detach().requires_grad_() for x in (real, fake))
         values = {"critic": critic, "real": real, "fake": fake, "device": real.device, "cuda": False}
-        values |= {"size": len(real), "weight": 1.0 if weight is None else weight}
+        values |= {"size": len(real), "weight": 1.0 if weight is None else weight, "list": [critic]}
+        if between := chosen_by_caller(asked) == "between":
+            eps = torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
+            points = (eps * real + (1 - eps) * fake).detach().requires_grad_()
+            values |= {"real": points, "fake": points}
 
         def value(name: str) -> Any:
             r = asked[name]
+            if r == "scores" and between:
+                return critic(points)
             if r == "scores":
                 generated = re.search("fake|gen", name.lower()) or "real" not in asked.values()
                 return critic(fake if generated else real)
-            return values[r] if r in values else _stand_in(r, name, real, attempt)
+            return values[r] if r in values else stand_in(r, name, real, attempt)
 
         arguments, named = [], {}
         for p in parameters:
@@ -167,69 +189,18 @@ def adapt(function: Callable, weight: float | None = None, *, scores: bool = Fal
     return call
 
 
-def candidates(function: Callable) -> list[Callable]:
-    """Ways to call the function, the likeliest first.
-
-    Raises:
-        TypeError: an argument that must be given and whose meaning its name and place do not tell.
-    """
-    hosted = _hosted(function)
+def points_of_caller(function: Callable) -> str:
+    """:func:`chosen_by_caller` of a function."""
     try:
-        found = roles(function) if signature(function) is not None else {}
+        return chosen_by_caller(roles(function)) if signature(function) is not None else ""
     except TypeError:
-        if hosted is None:
-            raise
-        return [hosted]
-    ways = [adapt(function)]
-    if {"condition", "mix"} & set(found.values()):
-        ways.append(adapt(function, attempt=1))
-    if "critic" in found.values() and "fake" not in found.values():
-        ways.append(adapt(function, scores=True))
-    return ways
+        return ""
 
 
-def _hosted(method: Callable) -> Callable | None:
-    """A method whose critic is an attribute of its object, or the object itself, as ``(critic, real, fake)``.
-
-    The reader's object stays as it is: a shallow copy carries the crafted critic.
-    """
-    host = getattr(method, "__self__", None)
-    if host is None or isinstance(host, type):
-        return None
-    own = [*vars(host), *vars(host).get("_modules", ())]
-    # Those that the method itself names, then all that the object holds, for it may call another method.
-    networks: list[str] = []
-    for names in (method.__func__.__code__.co_names, own):
-        held = [n for n in names if n in own and callable(getattr(host, n, None))]
-        networks = networks or [n for n in held if role(n) == "critic"]
-        networks = networks or [n for n in held if isinstance(getattr(host, n), nn.Module)]
-    if len(set(networks)) != 1 and not isinstance(host, nn.Module):
-        return None
-    bare = _parameters_without_critic(method)
-    if bare is None:
-        return None
-
-    def call(critic, real, fake):
-        other = copy.copy(host)
-        if isinstance(other, nn.Module):
-            other._modules = dict(other._modules)
-        if networks:
-            setattr(other, networks[0], critic)
-        else:
-            other.__dict__["forward"] = critic.forward
-        values = {"real": real, "fake": fake, "device": real.device, "cuda": False, "size": len(real), "weight": 1.0}
-        return method.__func__(other, **{name: values[r] for name, r in bare.items()})
-
-    return call
-
-
-def _parameters_without_critic(method: Callable) -> dict[str, str] | None:
-    found = {p.name: role(p.name) for p in signature(method) or [] if p.default is p.empty}
-    free = [r for r in ("real", "fake") if r not in found.values()]
-    found = {name: r or (free.pop(0) if free else None) for name, r in found.items()}
-    known = {"real", "fake", "device", "cuda", "size", "weight"}
-    fits = set(found.values()) <= known and {"real", "fake"} & set(found.values())
-    return found if fits and len(set(found.values())) == len(found) else None
+def takes_vectors(function: Callable) -> bool:
+    """Whether the names of its arguments are those of samples that are vectors: observations, features, latents."""
+    names = [p.name.lower() for p in signature(function) or []]
+    return any(re.search(r"(^|_)(obs|states?|actions?|transitions?|latents?|features?|h|z)(_|\d|$)", n) for n in names)
 
 
 def described(function: Callable) -> str:

@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,11 +58,16 @@ def load(target: str) -> Callable:
 
 
 def is_step(function: Callable) -> bool:
-    """Whether its arguments are those of an optimiser step: one is called like an optimiser."""
+    """Whether its arguments are those of an optimiser step: one is called like an optimiser.
+
+    ``opt`` may be short for options too: it is an optimiser beside a loss function.
+    """
     try:
-        return any("optim" in name.lower() for name in inspect.signature(function).parameters)
+        names = [name.lower() for name in inspect.signature(function).parameters]
     except (TypeError, ValueError):
         return False
+    short = any(re.match(r"opt($|_)", name) for name in names) and any(re.search("loss|criterion", n) for n in names)
+    return short or any("optim" in name for name in names)
 
 
 def as_dictionary(report: Report) -> dict:

@@ -58,7 +58,7 @@ def lay_out(critic: Critic, trace: Trace) -> Layout | None:
     if laid is not None:
         return laid
     with torch.no_grad():
-        scores = critic.score(doors).double()
+        scores = critic.bare_score(doors).double()
     gradient = critic.gradient(doors)
     return Layout(doors, gradient, gradient, scores, doors, recorded=False)
 

@@ -108,7 +108,7 @@ SCALING: dict[str, tuple[str, str]] = {
     ),
     "never-scales": ("a gradient of norm max_norm where it was longer", _STEP),
     "scales-up": (
-        "that a gradient shorter than max_norm is left alone",
+        "that no gradient is made longer, and one shorter than max_norm is left alone",
         "factor = (max_norm / norm).clamp(max=1.0)",
     ),
 }

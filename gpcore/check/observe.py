@@ -9,6 +9,8 @@ from torch import Tensor
 
 from .laws import THROUGH, Law, Observation, fit, is_constant
 from .layout import Layout
+from .mixtures import Mixture, fit_mixture
+from .points import places_of
 from .probes import Call, Subject
 
 # (slope, curve) of the critics: flat, curved and steep. The last two are linear and steep, for there the one-sided law
@@ -40,6 +42,11 @@ class Observed:
     refused: dict[float, str]  # slope -> what it raised
     infinite: list[float]  # slopes of the critics whose value was not finite
     values: list[float]
+    mixture: Mixture | None = None  # where no one law explains the values
+
+    @property
+    def known(self) -> Law | Mixture | None:
+        return self.law or self.mixture
 
 
 def _ratio(layout: Layout) -> tuple[Tensor, Tensor] | None:
@@ -93,7 +100,7 @@ def observation(call: Call, relation: Relation) -> Observation:
         shaped = THROUGH[relation.through](layout.scores).reshape(-1, *[1] * (layout.gradients.ndim - 1))
         return Observation(layout.gradients * shaped, call.value)
     parts = tuple(part / factor for part in layout.parts)
-    return Observation(layout.gradients / factor, call.value, parts, layout.leading)
+    return Observation(layout.gradients / factor, call.value, parts, layout.leading, places_of(call))
 
 
 def observe(subject: Subject, probes: tuple, relation: Relation, n: int | None = None) -> list[Observation]:
@@ -128,7 +135,9 @@ def probe(subject: Subject) -> Observed:
                 if law is not None:
                     relation, observations = Relation(name), tried
                     break
-    return Observed(observations, relation, law and replace(law, through=relation.through), refused, infinite, values)
+    mixture = fit_mixture(observations, relation.through) if law is None else None
+    law = law and replace(law, through=relation.through)
+    return Observed(observations, relation, law, refused, infinite, values, mixture)
 
 
 def repacked(subject: Subject, seen: Observed) -> tuple[Subject, Observed]:

@@ -14,17 +14,20 @@ from .judges.critic import judge_critic
 from .judges.device import judge_device
 from .judges.differences import finite_differences
 from .judges.eps import judge_eps
-from .judges.graph import judge_graph
+from .judges.graph import aside, judge_graph
 from .judges.law import SQUARED, judge_law, judge_lawless
+from .judges.mixture import judge_mixture
 from .judges.samples import judge_conditions, judge_other_shapes, judge_samples
 from .laws import Law
 from .lines import point_to_lines
 from .mends import finding
+from .mixtures import Mixture
 from .observe import Observed, probe, repacked
 from .points import Points, locate, misled
-from .probes import Call, CannotCall, Subject
+from .probes import ANSWERS, Call, CannotCall, Subject
 from .report import Finding, Report, short
 from .subjects import Given, better_size, find_subject
+from .ways import candidates
 
 
 def _family(law: Law | None, points: Points) -> str:
@@ -34,6 +37,8 @@ def _family(law: Law | None, points: Points) -> str:
     kind = {"power": f"norm to the power {law.power:.3g}"}.get(law.kind, law.kind)
     if law.norm.kind == "each input":
         kind = f"{kind}, one norm for each input,"
+    elif law.norm.name == "largest":
+        kind = f"{'zero-centred' if law.target == 0 else kind} law of the largest norm"
     elif law.norm.name in ("L1", "Linf"):
         kind = f"{kind} with the {'L1' if law.norm.name == 'L1' else 'L-infinity'} norm"
     elif law.target == 0 and law.kind == "two-sided":
@@ -126,9 +131,9 @@ def check(
     name = getattr(my_penalty, "__name__", type(my_penalty).__name__)
     findings = judge_critic(critic, batch) if critic is not None else []
     try:
-        functions = [adapt] if adapt else calling.candidates(my_penalty)
-        numbers = source.written_in(my_penalty)
-        subject, refused = find_subject(Given(functions, shape, batch_size, source.packs(my_penalty), numbers))
+        functions = [adapt] if adapt else candidates(my_penalty)
+        numbers, vectors = source.written_in(my_penalty), calling.takes_vectors(my_penalty)
+        subject, refused = find_subject(Given(functions, shape, batch_size, source.packs(my_penalty), numbers, vectors))
     except CannotCall as error:
         raise CannotCall(f"{error}{'' if adapt else calling.described(my_penalty)}") from None
     subject = subject if shape or batch_size else better_size(subject, numbers)
@@ -136,7 +141,7 @@ def check(
     if seeds:
         findings.append(finding("global-rng-changed", f"it calls {', '.join(seeds)}: each call draws the same"))
     seen = probe(subject)
-    if seen.law is None and seen.observations:
+    if seen.known is None and seen.observations:
         subject, seen = repacked(subject, seen)
     undecided, notes = _said_of_calling(subject, refused, batch_size)
     with source.named_numbers(my_penalty) as named:
@@ -157,12 +162,23 @@ def check(
         undecided.append(said)
         findings += judge_graph(subject, None, undecided, notes)
         family = "not a gradient penalty of the critic"
+    elif aside(call):
+        said = "its norm and law: the gradients that it takes have no graph (create_graph=True), and what trains the "
+        said += "critic is something else. Are they for a direction alone, or is this more than the penalty?"
+        undecided.append(said)
+        family, seen = "a value that is not made of the gradients that it takes", replace(seen, law=None, mixture=None)
+        findings += judge_graph(subject, None, undecided, notes) + judge_device(my_penalty, subject, undecided)
     else:
         more, family, weight = _judge(my_penalty, subject, seen, call, named, bool(seeds), adapt, undecided, notes)
         findings += more + judge_device(my_penalty, subject, undecided)
         judge_other_shapes(subject, shape, notes)
+    chosen = "" if adapt else calling.points_of_caller(my_penalty)
+    named_by_place = [f for f in findings if chosen and f.name == "eps-constant"]  # of points that it has not chosen
+    findings = [f for f in findings if f not in named_by_place]
+    if chosen == "between" or named_by_place:
+        notes.append("the points are its caller's: it is right if those that you give it lie between the samples")
     findings = point_to_lines(findings, call.trace, my_penalty)
-    known = differences is not None or (seen.law is not None and SQUARED not in undecided)
+    known = differences is not None or (seen.known is not None and SQUARED not in undecided)
     known = known and not any(said.startswith("why its gradient") for said in undecided)
     ordered = tuple(sorted(findings, key=lambda f: not f.fault))
     return Report(name, family, ordered, tuple(undecided), weight, recognised=known, notes=tuple(notes))
@@ -180,8 +196,8 @@ def _said_of_calling(subject: Subject, refused: dict, batch_size: int | None) ->
         )
     if subject.packed:
         notes.append(f"its critic takes {subject.shape[0]} samples for one (packing), and these together were judged")
-    if subject.answer in ("pair", "triple", "list", "dictionary"):
-        notes.append(f"its critic answers with a {subject.answer}, and was given one that does")
+    if subject.answer in ANSWERS:
+        notes.append(f"its critic answers with {ANSWERS[subject.answer]}")
     if subject.only and batch_size is None:
         notes.append(f"a batch of {subject.size} samples is written in")
     return undecided, notes
@@ -203,25 +219,27 @@ def _judge(
     _said_of_probes(seen, undecided)
     found = judge_lawless(seen, undecided)
     if not found:
-        found = judge_samples(subject, points, seen.law is None, notes)
+        found = judge_samples(subject, points, seen.known is None, notes)
     by = misled(call, points, subject)
     if by:
         times = "eps" if by == "real" else "1 - eps"
         said = f"it is differentiated with respect to the {by} samples, not to the points between: "
         found.append(finding("wrong-points", f"{said}each norm is multiplied by {times}"))
     elif seen.law is not None and not found:
-        found, weight = judge_law(seen, subject, named, undecided, notes)
+        found, weight = judge_law(seen, subject, named, source.literals(function), undecided, notes)
         right = not found
         if seen.law.kind in ("one-sided", "hinge"):
             found.append(finding("one-sided", "norms below the target cost nothing"))
         if right:
             found += _judge_weight(function, subject, seen.law, weight, adapt is not None)
-    elif seen.law is None and not found and not seen.infinite:
+    elif seen.mixture is not None and not found:
+        found = judge_mixture(seen, subject, undecided, notes)
+    elif seen.known is None and not found and not seen.infinite:
         undecided.append("its norm and law: the values follow none that is known. Is it the penalty alone?")
     if not by:
-        found += _judge_place(subject, points, seen.law, reseeds, undecided)
+        found += _judge_place(subject, points, seen.known, reseeds, undecided)
     found += judge_conditions(subject, call, points, undecided) + judge_graph(subject, seen, undecided, notes)
-    return found, _family(seen.law, points), weight
+    return found, str(seen.mixture or _family(seen.law, points)), weight
 
 
 def _said_of_probes(seen: Observed, undecided: list[str]) -> None:
@@ -237,7 +255,7 @@ def _said_of_probes(seen: Observed, undecided: list[str]) -> None:
 
 
 def _judge_place(
-    subject: Subject, points: Points, law: Law | None, reseeds: bool, undecided: list[str]
+    subject: Subject, points: Points, law: Law | Mixture | None, reseeds: bool, undecided: list[str]
 ) -> list[Finding]:
     if points.place in ("interpolates", "mapped interpolates", "mixture"):
         return judge_eps(subject, points, reseeds, undecided)

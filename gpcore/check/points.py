@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from .arcs import arc_dims, as_multiples
 from .probes import BATCHES, Call, Subject
 
 # Points are compared in units of the samples' spread, coarsely enough for float32 inside the function.
@@ -34,7 +35,7 @@ class Points:
             "fake": "the fake samples",
             "real and fake": "both real and fake samples",
             "mixture": self.text,
-            "arcs": "arcs between real and fake samples (slerp)",
+            "arcs": f"arcs between real and fake samples (slerp{self.text})",
             "around both": "points around both real and fake samples",
             "mapped real": "real samples that were transformed before",
             "mapped fake": "fake samples that were transformed before",
@@ -72,6 +73,14 @@ def _rows_at(x: Tensor, samples: Tensor) -> Tensor:
     if sum(map(len, blocks)) != len(x):
         return torch.zeros(len(x), dtype=torch.bool)
     return torch.cat([((b - samples).abs().amax(1) < CLOSE) for b in blocks])
+
+
+def places_of(call: Call) -> Tensor | None:
+    """For each row where it was taken: 0 at a real sample, 1 at a fake one, 2 elsewhere."""
+    x, real, fake = call.layout.points.flatten(1), call.real.flatten(1), call.fake.flatten(1)
+    if x.shape[1] != real.shape[1]:
+        return None
+    return torch.where(_rows_at(x, real), 0, torch.where(_rows_at(x, fake), 1, 2))
 
 
 def _between(x: Tensor, samples: Tensor) -> bool:
@@ -139,7 +148,7 @@ def _locate(x: Tensor, call: Call, subject: Subject) -> Points:
     if moved is not None:
         return moved
     if len(x) == len(real):
-        return _by_pair(x, real, fake)
+        return _by_pair(*(t.reshape(-1, *subject.shape) for t in (x, real, fake)))
     distance = off[off.isfinite()].max().item() if off.isfinite().any() else float("nan")
     text = f"{len(x)} points for {len(real)} pairs, up to {distance:.2g} away from every segment"
     if len(x) == len(real) ** 2:
@@ -237,18 +246,15 @@ def _by_pair(x: Tensor, real: Tensor, fake: Tensor) -> Points:
     inside = ((x - fake).abs() <= (real - fake).abs() + CLOSE) & (each > -CLOSE)
     if (inside | ((real - fake).abs() < CLOSE)).all():
         return Points("interpolates", varies_within=True)
-    basis = torch.stack([real, fake], -1)
-    mix = torch.linalg.lstsq(basis, x[..., None]).solution[..., 0]
-    if ((basis @ mix[..., None])[..., 0] - x).abs().max() >= CLOSE:
-        return Points("elsewhere", text=f"{len(x)} points, away from every segment between real and fake samples")
-    lengths = torch.stack([real.norm(dim=1), fake.norm(dim=1)], 1)
-    cosine = (real * fake).sum(1) / lengths.prod(1)
-    for p, q in (mix.T, (mix * lengths).T):
-        for angle in (cosine, torch.zeros_like(cosine)):  # spherical interpolation, and cos and sin of one angle
-            if ((p.square() + q.square() + 2 * p * q * angle - 1).abs() < CLOSE).all() and (mix > -CLOSE).all():
-                return Points("arcs")
-    pairs = ", ".join(f"{p:.2f} real {q:+.2f} fake" for p, q in mix[:3].tolist())
-    return Points("elsewhere", text=f"the first points are {pairs}: the two factors do not add up to 1")
+    dims = arc_dims(x, real, fake, CLOSE)
+    if dims is not None:
+        own = x.ndim - 1
+        along = f" along dim{'s' * (len(dims) > 1)} {' and '.join(map(str, dims))} alone" if len(dims) < own else ""
+        return Points("arcs", text=along)
+    pairs = as_multiples(x, real, fake, CLOSE)
+    if pairs:
+        return Points("elsewhere", text=f"the first points are {pairs}: the two factors do not add up to 1")
+    return Points("elsewhere", text=f"{len(x)} points, away from every segment between real and fake samples")
 
 
 def misled(call: Call, points: Points, subject: Subject) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import re
+import weakref
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,8 +22,14 @@ from .trace import Trace, Tracer
 SHAPES = ((3, 8, 8), (5,), (7, 4), (1, 28, 28), (3, 32, 32), (2, 4, 5, 7))
 # No size of a batch is a size of a sample, so that nothing broadcasts by accident; 64 for code that has it written in.
 BATCHES = (6, 64)
-# How the critic answers: (N, 1), (N,), a pair or triple of scores, a list of one, a dictionary or an object.
-ANSWERS = ("column", "flat", "pair", "triple", "list", "dictionary")
+# How the critic may answer where it is not by (N, 1) or (N,), and what a report says of it.
+ANSWERS = {kind: f"a {kind}, and was given one that does" for kind in ("map", "pair", "triple", "list")}
+ANSWERS["map"] = "a map of scores (patches), and was given one that has a single patch"
+ANSWERS["scales"] = "a list for each of several scales, and was given one of two scales that score alike"
+ANSWERS["dictionary"] = "a dictionary, and was given one that does"
+
+
+_PENALTY = re.compile(r"gp|penal|r1|r2|reg")
 
 
 class CannotCall(ValueError):
@@ -35,6 +43,7 @@ class Log:
     points: list[Tensor] = field(default_factory=list)
     doors: list[Tensor] = field(default_factory=list)  # the same with their graphs
     extras: list[tuple] = field(default_factory=list)  # what else the critic was given
+    answers: list[weakref.ref] = field(default_factory=list)  # held, their graphs would hold this log in turn
     differentiated: set[int] = field(default_factory=set)
 
     def calls_behind(self, outputs: tuple[Tensor, ...]) -> list[int]:
@@ -94,11 +103,12 @@ class Critic(nn.Module):
     """``slope * <u, x> + curve * |x|^2 / (2 sqrt(D))`` with ``|u| = 1``: its gradient is known at every point.
 
     It takes samples with any leading dimensions, flattened samples, and a single one; ``packed`` critics take the
-    rows of several samples for one.
+    rows of several samples for one. It is its own attribute ``alias``.
     """
 
-    def __init__(self, shape: tuple[int, ...], slope: float, curve: float, *, answer: str, dtype, packed=False):
+    def __init__(self, shape: tuple[int, ...], slope: float, curve: float, answer: str, dtype, packed, alias):
         super().__init__()
+        self.__dict__[alias] = self
         size = math.prod(shape)
         direction = torch.randn(size, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
         self.slope = nn.Parameter(torch.tensor(slope, dtype=dtype))
@@ -106,7 +116,7 @@ class Critic(nn.Module):
         self.register_buffer("direction", (direction / direction.norm()).to(dtype))
         self.shape, self.answer, self.packed, self.log = shape, answer, packed, Log()
 
-    def score(self, x: Tensor) -> Tensor:
+    def bare_score(self, x: Tensor) -> Tensor:
         """The formula, ``(N, ...) -> (N,)``, without the record."""
         x = x.flatten(1).to(self.direction.dtype)
         # linear() so that autocast would find it.
@@ -131,13 +141,13 @@ class Critic(nn.Module):
         marked = _Mark.apply(x, self.log)
         # Under vmap one call makes no entry of its own here; what is wrapped has no graph to be followed either.
         self.log.doors += [x] * (len(self.log.points) - count)
-        scores = self.score(marked.reshape(-1, *self.shape)).reshape(leading)
-        if self.answer == "flat":
-            return scores
-        scores = scores[..., None]
+        scores = self.bare_score(marked.reshape(-1, *self.shape)).reshape(leading)
+        scores = scores if self.answer == "flat" else scores[..., None]
+        self.log.answers.append(weakref.ref(scores))
         if self.answer in ("pair", "triple"):
             return (scores,) * (2 if self.answer == "pair" else 3)
-        return {"list": [scores], "dictionary": _Answer(scores=scores)}.get(self.answer, scores)
+        several = {"list": [scores], "scales": [[scores], [scores]], "dictionary": _Answer(scores=scores)}
+        return several.get(self.answer, scores[..., None, None] if self.answer == "map" else scores)
 
     def gradient(self, x: Tensor) -> Tensor:
         """Its gradient at points ``x``, differentiable in the parameters."""
@@ -219,9 +229,10 @@ class Subject:
     packed: bool = False  # shape is that of a pack: its first dimension counts rows
     every: int = 1  # it answers at every so many calls, and differentiates nothing on the others
     only: bool = False  # the reader said how many samples a batch has
+    alias: str = "module"  # where code finds the critic in the critic: what is wrapped for several GPUs
 
     def critic(self, slope: float, curve: float, dtype: torch.dtype) -> Critic:
-        return Critic(self.shape, slope, curve, answer=self.answer, dtype=dtype, packed=self.packed)
+        return Critic(self.shape, slope, curve, self.answer, dtype, self.packed, self.alias)
 
     def given(self, samples: Tensor) -> Tensor:
         """Samples as the function is handed them: the rows of packs one after another."""
@@ -272,6 +283,8 @@ class Subject:
                 result = self.function(critic, *given)
             after = random_states()
         rest = None
+        if isinstance(result, dict):  # losses by name
+            result = (*(v for k, v in result.items() if _PENALTY.search(str(k).lower())), *result.values())
         if isinstance(result, (tuple, list)) and result:  # (penalty, norms) and the like
             result, rest = result[0], result[1:]
         if result is None and tracer.trace.backward is not None:  # it trains the critic itself and returns nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,6 +42,20 @@ def written_in(function: Callable) -> tuple[int, ...]:
     return tuple(dict.fromkeys(n for n in found if type(n) is int and 2 < n <= 512))
 
 
+def literals(function: Callable) -> frozenset[float]:
+    """Numbers that stand in the function's formula; 0, 1 and 2 stand in every one."""
+
+    def within(code: Any) -> Iterator[float]:
+        for constant in code.co_consts:
+            if isinstance(constant, (int, float)) and not isinstance(constant, bool):
+                yield float(constant)
+            elif hasattr(constant, "co_consts"):
+                yield from within(constant)
+
+    code = code_of(function)
+    return frozenset(within(code) if code else ()) - {0.0, 1.0, 2.0}
+
+
 @contextmanager
 def named_numbers(function: Callable):
     """Fills a dictionary with the numbers that the function is given by name while it runs: arguments, attributes."""
@@ -50,8 +64,12 @@ def named_numbers(function: Callable):
     def look(name: str, value: Any, deeper: bool) -> None:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             found.setdefault(name, float(value))
-        elif deeper and not isinstance(value, (Tensor, nn.Module)):
-            inside = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+        elif isinstance(value, Tensor):
+            if value.numel() == 1 and not value.requires_grad and not value.is_meta:
+                found.setdefault(name, float(value))
+        elif deeper:
+            inside = dict(value) if isinstance(value, dict) else dict(getattr(value, "__dict__", {}))
+            inside |= inside.get("_buffers", {}) if isinstance(value, nn.Module) else {}
             for key, entry in list(inside.items())[:200]:
                 look(f"{name}.{key}", entry, False)
 

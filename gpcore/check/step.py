@@ -9,17 +9,12 @@ import torch
 
 from .report import Report
 from .steps.calling import Style, find_style
-from .steps.judges import (
-    judge_accumulation,
-    judge_calls,
-    judge_log,
-    judge_non_finite,
-    judge_scaler,
-    judge_weights,
-)
+from .steps.calls import judge_calls
+from .steps.judges import judge_accumulation, judge_log, judge_non_finite, judge_scaler, judge_weights
 from .steps.law import judge_operation
 from .steps.memory import Memory
-from .steps.run import DIRECTION, StepSubject
+from .steps.network import DIRECTION
+from .steps.run import StepSubject
 from .steps.scalers import held_scalers
 from .steps.short import close, with_rate
 
@@ -83,15 +78,18 @@ def check_scaling(my_step: Callable) -> Report:
     Args:
         my_step: ``my_step(model, optimizer, loss_fn, batches, max_norm)`` does one optimiser step: it accumulates the
             gradients of the micro-batches in the list ``batches``, scales them to a norm of at most ``max_norm`` and
-            steps. A micro-batch is ``(x, y)``, and where that fails x alone, a longer tuple or a dictionary with the
-            keys that the step asks for; ``loss_fn`` takes ``(output, y)``, ``(output)`` or ``(model, batch)``.
+            steps. A micro-batch is ``(x, y)``, and where that fails x alone, a longer or a nested tuple, or a
+            dictionary with the keys that the step asks for; ``loss_fn`` takes ``(output, y)``, ``(output)`` or
+            ``(model, batch)``. The model returns scores, and where that fails ``.loss`` and ``.logits``, or both as a
+            pair.
             Arguments in another order, and two networks with an optimiser each, are known by their names. An argument
             whose name has ``scaler`` in it and that has no value is given a ``torch.amp.GradScaler`` for the CPU; one
             that the step holds as a global, in a closure, as a default or as an attribute is given other loss scales
             for the time of the check. If it returns the gradient's norm, alone or among other numbers, that is checked
-            too. Where it moves the parameters without the optimiser, along the gradient, this is judged as plain
-            gradient descent. Where it counts micro-batches over calls, or its threshold follows earlier norms, it is
-            called as often as that takes; what it holds is put back afterwards: counters, lists, tensors, generators.
+            too. Where it makes an optimiser by itself, the gradients of that one's step are judged; where it moves the
+            parameters without any, along the gradient, this is judged as plain gradient descent. Where it counts
+            micro-batches over calls, or its threshold follows earlier norms, it is called as often as that takes; what
+            it holds is put back afterwards: counters, lists, tensors, generators.
 
     Returns:
         The report; ``report.ok`` is False where there is a fault, where the step could not be judged, and where it does
@@ -134,8 +132,13 @@ def check_scaling(my_step: Callable) -> Report:
         operation.findings += judge_accumulation(subject, operation, undecided)
         named = "clip-before-unscale" in [f.name for f in operation.findings]
         if (subject.style.scaler or subject.held) and not named:
-            operation.findings += judge_scaler(subject, law)
+            operation.findings += judge_scaler(subject, operation, undecided)
         operation.findings += judge_log(subject, law)
+    if not operation.recognised and not subject.run([0.1 * DIRECTION]).asked:
+        undecided.append(
+            "whether its gradient is the one that was meant: it never called loss_fn. Take the loss of "
+            "loss_fn(model(x), y), for the gradient of a loss of its own is not known here"
+        )
     judge_calls(subject, operation, undecided)
     judge_weights(subject, undecided)
     findings = operation.findings + judge_non_finite(subject)

@@ -11,11 +11,12 @@ from itertools import product
 import torch
 
 from .points import locate
-from .probes import BATCHES, SHAPES, CannotCall, Subject
+from .probes import ANSWERS, BATCHES, SHAPES, Call, CannotCall, Subject
 from .report import short
 
 _UNPACKS = re.compile(
-    r"unpack|indices|not enough values|KeyError|IndexError|no attribute|not subscriptable|iterate|iterable|string"
+    r"unpack|indices|not enough values|KeyError|IndexError|no attribute|not subscriptable|iterate|iterable|string|"
+    r"points were made of"
 )
 _TYPES = re.compile(r"Float|Double|Half|dtype|float")
 _GRAPH = re.compile(r"require grad|does not have a grad_fn|requires_grad")
@@ -32,6 +33,7 @@ class Given:
     size: int | None = None
     pack: int | None = None
     numbers: tuple[int, ...] = ()
+    vectors: bool = False  # samples are vectors, by the names of its arguments
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -39,10 +41,12 @@ class Given:
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
-        return (tuple(self.shape),) if self.shape else SHAPES
+        if self.shape:
+            return (tuple(self.shape),)
+        return tuple(sorted(SHAPES, key=lambda shape: self.vectors and len(shape) > 1))
 
     def kinds(self, types, answers=("column", "flat"), sizes=None, carried=(False,), **options) -> Iterator[Subject]:
-        for c, t, n in product(carried, types, sizes or self.sizes):
+        for c, t, n in product(carried, types, self.sizes if sizes is None else sizes):
             for s, function, a in product(self.shapes, self.functions, answers):
                 yield Subject(function, s, t, a, n, c, **options)
 
@@ -51,6 +55,12 @@ class Given:
             if self.size is None or self.size % k == 0:
                 n = self.size // k if self.size else BATCHES[0]
                 yield Subject(function, (k, *s), size=n, carried=c, packed=True)
+
+
+def _asked(told: list[str]) -> list[str]:
+    """Names under which the function looked for the critic in the critic: ``model.discriminator(x)``."""
+    names = re.findall(r"'Critic' object has no attribute '(\w+)'", " ".join(told))
+    return [name for name in dict.fromkeys(names) if not hasattr(torch.Tensor, name)]
 
 
 def _attempts(given: Given, told: list[str]) -> Iterator[Subject]:
@@ -62,14 +72,17 @@ def _attempts(given: Given, told: list[str]) -> Iterator[Subject]:
     if given.pack:
         yield from given.packs((given.pack,))
     types = [torch.float64]
-    yield from given.kinds(types)
-    if said(_TYPES):
-        yield from given.kinds([torch.float32, torch.float16])
-        types.append(torch.float32)
-    if said(_GRAPH):
-        yield from given.kinds(types, carried=(True,))
-    if said(_UNPACKS):
-        yield from given.kinds(types, ("pair", "triple", "list", "dictionary"), carried=(False, True))
+    for sizes in (given.sizes[:1], given.sizes[1:]):
+        yield from given.kinds(types, sizes=sizes)
+        if said(_TYPES):
+            yield from given.kinds([torch.float32, torch.float16], sizes=sizes)
+            types.append(torch.float32)
+        if said(_GRAPH):
+            yield from given.kinds(types, sizes=sizes, carried=(True,))
+        if said(_UNPACKS):
+            yield from given.kinds(types, tuple(ANSWERS), sizes=sizes, carried=(False, True))
+        for name in _asked(told)[:2]:
+            yield from given.kinds(types, sizes=sizes, alias=name)
     if given.size is None:  # the number that is written in stands in the message or in the code
         known = {*BATCHES, *(length for s in given.shapes for length in s), 0, 1}
         found = [int(number) for text in told for number in re.findall(r"(?<![\w.])\d{1,4}(?![\w.])", text)]
@@ -101,7 +114,7 @@ def find_subject(given: Given) -> tuple[Subject, dict[tuple[int, ...], str]]:
             if time.process_time() - start > _PATIENCE:
                 break
             continue
-        subject = replace(_of_pairs(subject), only=subject.only or given.size is not None)
+        subject = replace(_of_several(subject), only=subject.only or given.size is not None)
         # What it raised on later shapes, or on this one, was for the kind of critic or number.
         before = [] if subject.packed or subject.only else given.shapes[: given.shapes.index(subject.shape)]
         return subject, {shape: why for shape, why in refused.items() if shape in before}
@@ -138,26 +151,28 @@ def better_size(subject: Subject, numbers: tuple[int, ...]) -> Subject:
     return subject
 
 
-def _of_pairs(subject: Subject) -> Subject:
-    """Where ``critic(x)[0]`` takes the first sample's score: the critic answers with a pair, as it was meant."""
+def _of_several(subject: Subject) -> Subject:
+    """Where ``critic(x)[0]`` takes one sample's score, or scores are looped over: the critic answers with several."""
     call = subject.call(curve=1.0)
-    if (
-        call.layout is None
-        or not call.layout.recorded
-        or len(call.points) < 2
-        or subject.answer not in ("column", "flat")
-    ):
+    if call.layout is None or not call.layout.recorded or len(call.points) < 2:
         return subject
-    moved = call.layout.gradients.detach().flatten(1).abs().sum(1) > 0
-    for chosen in (0, -1):
-        if moved[chosen] and moved.sum() == 1:
-            try:
-                other = replace(subject, answer="pair")
-                if (other.call(curve=1.0).layout.gradients.detach().flatten(1).abs().sum(1) > 0).all():
-                    return other
-            except Exception:
-                return subject
+    moved = _moved(call)
+    if not (call.trace.iterated or 0 < moved.sum() <= max(1, len(moved) // subject.size)):
+        return subject
+    for answer in {"column": ("pair", "scales"), "flat": ("pair", "scales")}.get(subject.answer, ("scales",)):
+        try:
+            other = replace(subject, answer=answer)
+            again = other.call(curve=1.0)
+            if _moved(again).all() and not again.trace.iterated:
+                return other
+        except Exception:
+            continue
     return subject
+
+
+def _moved(call: Call) -> torch.Tensor:
+    """Which rows have a gradient at all."""
+    return call.layout.gradients.detach().flatten(1).abs().sum(1) > 0
 
 
 def _refusal(told: list[str], given: Given) -> str:
@@ -166,6 +181,8 @@ def _refusal(told: list[str], given: Given) -> str:
     hint += ", or adapt= a function (critic, real, fake) -> penalty. "
     if "cuda" in text.lower():
         hint = f"It asks for a GPU by itself; x.to(real.device) works everywhere. {hint}"
+    elif _asked(told):
+        hint = f"It asks its critic for .{_asked(told)[0]}: adapt= can hand it an object that has it. {hint}"
     elif "'Critic' object" in text:
         hint = f"It wants scores where it was given a critic: adapt= can compute them and hand them over. {hint}"
     elif any(_UNPACKS.search(t) for t in told):

@@ -49,6 +49,7 @@ class Gradient:
     true: list[Tensor]
     scores: Tensor
     line: Line | None
+    graph: bool  # the function asked for its graph
 
 
 @dataclass
@@ -72,6 +73,7 @@ class Trace:
     parameters: bool = False  # a gradient was taken with respect to the critic's parameters
     backward: float | None = None  # the number on which the function ran backward() itself
     first: int = 0  # number of events before the first gradient
+    iterated: bool = False  # the critic's answer was taken apart, as a list would be
 
 
 def _reader_line() -> Line | None:
@@ -105,6 +107,8 @@ class Tracer(TorchFunctionMode):
         elif function in (Tensor.backward, torch.autograd.backward) and self.trace.gradients:
             self.trace.backward = sum(float(t.detach().sum()) for t in _tensors(args[0]))
             kwargs = kwargs | {"retain_graph": True}  # what was recorded hangs on the same graph
+        elif function in (Tensor.unbind, Tensor.__len__) and any(args[0] is a() for a in self.critic.log.answers):
+            self.trace.iterated = True
         result = function(*args, **kwargs)
         if not isinstance(result, Tensor) or getattr(function, "__name__", "") == "__get__":
             return result
@@ -119,7 +123,8 @@ class Tracer(TorchFunctionMode):
         return result
 
     def _record(self, args: tuple, kwargs: dict) -> None:
-        named = dict(zip(("outputs", "inputs", "grad_outputs"), args, strict=False)) | kwargs
+        names = ("outputs", "inputs", "grad_outputs", "retain_graph", "create_graph")
+        named = dict(zip(names, args, strict=False)) | kwargs
         outputs, inputs = (tuple(_tensors(named.get(k))) for k in ("outputs", "inputs"))
         parameters = {id(p) for p in self.critic.parameters()}
         calls = self.critic.log.calls_behind(outputs)
@@ -131,11 +136,11 @@ class Tracer(TorchFunctionMode):
         if not calls or named.get("is_grads_batched"):
             return
         try:
-            self._keep(outputs, inputs, named.get("grad_outputs"), calls)
+            self._keep(outputs, inputs, named.get("grad_outputs"), calls, bool(named.get("create_graph")))
         except RuntimeError:
             return  # the function's own call will say what is wrong
 
-    def _keep(self, outputs: tuple, inputs: tuple, grad_outputs: Any, calls: list[int]) -> None:
+    def _keep(self, outputs: tuple, inputs: tuple, grad_outputs: Any, calls: list[int], graph: bool) -> None:
         log, options = self.critic.log, {"create_graph": True, "retain_graph": True, "allow_unused": True}
         taken = torch.autograd.grad(outputs, inputs, grad_outputs, **options)
         true: list[Tensor] = [torch.zeros_like(x) for x in inputs]
@@ -150,7 +155,7 @@ class Tracer(TorchFunctionMode):
             true = [t if p is None else t + p for t, p in zip(true, pulled, strict=True)]
         points = torch.cat([log.points[call].reshape(-1, *self.critic.shape) for call in different])
         with torch.no_grad():
-            scores = self.critic.score(points).double()
+            scores = self.critic.bare_score(points).double()
         kept = [torch.zeros_like(x) if t is None else t for x, t in zip(inputs, taken, strict=True)]
         if not self.trace.gradients:
             self.trace.first = len(self.trace.events)
@@ -161,6 +166,7 @@ class Tracer(TorchFunctionMode):
                 [t.double() for t in true],
                 scores,
                 _reader_line(),
+                graph,
             )
         )
 

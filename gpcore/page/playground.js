@@ -41,6 +41,56 @@ if (distance(center, sample) < radius) counts[mode]++;
 }
 return { found: counts.filter((count) => count >= n / centers.length / 4).length, of: centers.length };
 }
+function wasserstein(first, second) {
+const n = first.length / 2;
+const cost = new Float64Array((n + 1) * (n + 1));
+for (let i = 1; i <= n; i++) {
+for (let j = 1; j <= n; j++) {
+const [x, y] = [first[2 * i - 2] - second[2 * j - 2], first[2 * i - 1] - second[2 * j - 1]];
+cost[i * (n + 1) + j] = Math.sqrt(x * x + y * y);
+}
+}
+const [ofFirst, ofSecond] = [new Float64Array(n + 1), new Float64Array(n + 1)];
+const partner = new Int32Array(n + 1);
+const cameFrom = new Int32Array(n + 1);
+for (let i = 1; i <= n; i++) {
+const slack = new Float64Array(n + 1).fill(Infinity);
+const reached = new Uint8Array(n + 1);
+let at = 0;
+partner[0] = i;
+while (partner[at]) {
+reached[at] = 1;
+const row = partner[at] * (n + 1);
+const paid = ofFirst[partner[at]];
+let least = Infinity;
+let next = 0;
+for (let j = 1; j <= n; j++) {
+if (reached[j]) continue;
+const more = cost[row + j] - paid - ofSecond[j];
+if (more < slack[j]) {
+slack[j] = more;
+cameFrom[j] = at;
+}
+if (slack[j] < least) {
+least = slack[j];
+next = j;
+}
+}
+for (let j = 0; j <= n; j++) {
+if (reached[j]) {
+ofFirst[partner[j]] += least;
+ofSecond[j] -= least;
+} else slack[j] -= least;
+}
+at = next;
+}
+while (at) {
+partner[at] = partner[cameFrom[at]];
+at = cameFrom[at];
+}
+}
+return -ofSecond[0] / n;
+}
 const LEAK = 0.2;
 const ACTIVATIONS = {
 leaky_relu: { value: (z) => (z > 0 ? z : LEAK * z), slope: (a) => (a > 0 ? 1 : LEAK) },
@@ -397,6 +447,14 @@ real(n, now = settings) {
 kernel.release();
 return Float32Array.from(drawReal(n, now, randomNumbers(78)));
 },
+pulls(n, { loss } = settings) {
+kernel.release();
+const samples = forward(generator, drawNoise(n, randomNumbers(77)), n)[generator.layers];
+const a = forward(critic, samples, n);
+const r = kernel.take(n);
+r.set(a[critic.layers].map((score) => LOSSES[loss].generator(score)[1]));
+return Float32Array.from(adjoints(critic, a, r, n, true).g, (slope) => -slope);
+},
 look(points, n) {
 kernel.release();
 const x = kernel.take(2 * n);
@@ -479,6 +537,9 @@ return simdKernel() ?? plainKernel("float32");
 const REACH = 2.2;
 const GRID = 41;
 const SHOWN = 600;
+const ARROWS = 60;
+const PAIRS = 200;
+const EVERY = 50;
 const points = new Float32Array(2 * GRID * GRID);
 for (let row = 0; row < GRID; row++) {
 for (let column = 0; column < GRID; column++) {
@@ -489,88 +550,72 @@ points[at + 1] = REACH * (1 - (2 * row) / (GRID - 1));
 }
 function look(play, settings) {
 const generated = play.generated(SHOWN);
-const { values, norms } = play.look(points, GRID * GRID);
-return { generated, real: play.real(SHOWN, settings), values, norms, modes: modesFound(settings.data, generated) };
+const modes = modesFound(settings.data, generated);
+return { generated, real: play.real(SHOWN, settings), arrows: play.pulls(ARROWS, settings), modes, ...play.look(points, GRID * GRID) };
 }
-function createSession(post, { slice, period }) {
+function distance({ generated, real }) {
+return generated.every(Number.isFinite) ? wasserstein(generated.subarray(0, 2 * PAIRS), real.subarray(0, 2 * PAIRS)) : null;
+}
+function createSession(post, slice) {
 const kernel = bestKernel();
 let settings = null;
 let turn = 0;
 let play = null;
 let step = 0;
+let until = 0;
 let rows = [];
-let state = { playing: false, awake: true, diverged: false };
-let pace = 0;
+let worked = 0;
+let diverged = false;
+let awake = true;
 let timer = null;
-let posted = 0;
-let clock = { since: 0, steps: 0, rate: 0 };
+let measured = { step: 0, distance: null };
 function once() {
-const { critic, generator, diverged } = play.step(settings);
-state.diverged = diverged;
-if (diverged) {
-state.playing = false;
-return;
-}
+const { critic, generator, ...result } = play.step(settings);
+diverged = result.diverged;
+if (diverged) return;
 step++;
-clock.steps++;
 rows.push([
 step, critic.loss, critic.penalty, generator.loss,
 critic.norm.before, critic.norm.after, generator.norm.before, generator.norm.after,
 ]);
 }
-function snapshot() {
-const now = performance.now();
-if (now - clock.since > 500) clock = { since: now, steps: 0, rate: (1000 * clock.steps) / (now - clock.since) };
-posted = now;
-const { playing, diverged } = state;
-post({ turn, step, rate: clock.rate, kernel: kernel.name, playing, diverged, rows, ...look(play, settings) });
-rows = [];
+function answer() {
+const seen = look(play, settings);
+if (!step || step - measured.step >= EVERY) measured = { step, distance: distance(seen) };
+post({ turn, step, worked, kernel: kernel.name, diverged, rows, distance: measured.distance, ...seen });
+[rows, worked] = [[], 0];
 }
 function work() {
 timer = null;
-if (!state.playing || !state.awake) return;
-const end = performance.now() + slice;
+if (!awake) return;
+const begun = performance.now();
 do once();
-while (!pace && state.playing && performance.now() < end);
-if (pace || !state.playing || performance.now() - posted > period) snapshot();
+while (!diverged && step < until && performance.now() < begun + slice);
+worked += performance.now() - begun;
+if (diverged || step >= until) answer();
 plan();
 }
 function plan() {
-if (timer === null && state.playing && state.awake) timer = setTimeout(work, pace ? 1000 / pace : 0);
+if (timer === null && awake && !diverged && step < until) timer = setTimeout(work, 0);
 }
 const answers = {
 start(message) {
 ({ settings, turn } = message);
 kernel.reset();
 play = game(settings, kernel);
-[step, rows] = [0, []];
-state.diverged = false;
-clock = { since: performance.now(), steps: 0, rate: 0 };
-snapshot();
+[step, until, rows, worked, diverged] = [0, 0, [], 0, false];
+clearTimeout(timer);
+timer = null;
+answer();
 },
 change(message) {
 settings = message.settings;
 },
-play() {
-state.playing = !state.diverged;
-clock = { since: performance.now(), steps: 0, rate: clock.rate };
-},
-pause() {
-state.playing = false;
-snapshot();
-},
-once() {
-state.playing = false;
-if (!state.diverged) once();
-snapshot();
-},
-pace(message) {
-pace = message.pace;
-clearTimeout(timer);
-timer = null;
+until(message) {
+until = message.step;
 },
 awake(message) {
-state.awake = message.awake;
+awake = message.awake;
 },
 };
 return (message) => {
@@ -578,8 +623,8 @@ answers[message.type](message);
 plan();
 };
 }
-const IN_WORKER = { slice: 30, period: 90 };
-const ON_PAGE = { slice: 8, period: 200 };
+const IN_WORKER = 30;
+const ON_PAGE = 8;
 function answerAsWorker(scope) {
 const receive = createSession((snapshot) => scope.postMessage(snapshot), IN_WORKER);
 scope.onmessage = (event) => receive(event.data);
@@ -620,7 +665,7 @@ send?.(message);
 },
 stop() {
 if (worker) worker.terminate();
-else send?.({ type: "pause" });
+else send?.({ type: "until", step: 0 });
 },
 };
 }
@@ -711,17 +756,17 @@ settings: { loss: "minimax", constraint: "none", lrCritic: 0.01, lrGenerator: 0.
 },
 {
 name: "mode collapse",
-says: "One critic step for each step of a fast generator, and no constraint. The generator runs after the critic with all its samples together, from one place to the next.",
-settings: { loss: "non_saturating", constraint: "none", criticSteps: 1, lrGenerator: 0.003 },
+says: "One critic step for each step of a generator ten times as fast, and weights clipped to 0.1, so that the critic never gets steep enough to tell modes apart. The generator runs after it with its samples close together, from one place to the next, and does not stop.",
+settings: { constraint: "clip", criticSteps: 1, lrGenerator: 0.01, batch: 64 },
 },
 {
 name: "clipping too tight",
-says: "Weights clipped to 0.01. The critic is almost flat, its slope is about a thousandth, and what is left of its shape is too simple to tell eight modes apart.",
+says: "Weights clipped to 0.01. The critic is almost flat, its slope is a few thousandths and less, and what is left of its shape is too simple to tell eight modes apart.",
 settings: { constraint: "clip", clip: 0.01 },
 },
 {
 name: "λ too small",
-says: "The penalty weighs next to nothing. Modes are found, but the slope climbs to a hundred, and the critic's loss estimates no distance any more.",
+says: "The penalty weighs next to nothing. Modes are found, but within a thousand steps the slope climbs to about a hundred, and the critic's loss estimates no distance any more.",
 settings: { weight: 0.001 },
 },
 {
@@ -730,7 +775,7 @@ says: "Plain gradient steps of 0.1 on a penalty of weight 10. Each step is large
 settings: { optimizer: "sgd", weight: 10, lrCritic: 0.1, lrGenerator: 0.1, criticSteps: 1 },
 },
 {
-before: "Mend it:",
+before: "Fix it:",
 name: "scale the norms",
 says: "The exploding step with a threshold of 1 on the norm of the parameters' gradient. It goes on. It does not learn well: scaling keeps a run alive, it does not choose the step for you.",
 settings: { optimizer: "sgd", weight: 10, lrCritic: 0.1, lrGenerator: 0.1, criticSteps: 1, threshold: 1 },
@@ -739,8 +784,8 @@ settings: { optimizer: "sgd", weight: 10, lrCritic: 0.1, lrGenerator: 0.1, criti
 const LIVE = ["data", "points", "loss", "constraint", "weight", "clip", "threshold", "criticSteps", "lrCritic", "lrGenerator"];
 const PACES = [
 { pace: 0, words: "full speed" },
-{ pace: 10, words: "10 steps a second" },
-{ pace: 2, words: "2 steps a second" },
+{ pace: 10, words: "10 steps per second" },
+{ pace: 2, words: "2 steps per second" },
 ];
 const HEART = Array.from({ length: 48 }, (_, i) => {
 const t = (2 * Math.PI * i) / 48;
@@ -749,25 +794,40 @@ return [1.6 * Math.sin(t) ** 3, y / 10];
 });
 const GROUPS = [
 ["The game", [
-{ name: "data", label: "Real samples" },
-{ name: "loss", label: "Loss" },
+{ name: "data", label: "Real samples", help: "What the generator learns to imitate." },
+{ name: "loss", label: "Loss", help: "What both networks minimise, by the critic's scores." },
 ]],
 ["The critic's slope", [
-{ name: "constraint", label: "Constraint" },
-{ name: "weight", label: "Weight λ", when: (s) => s.constraint in PENALTIES },
-{ name: "clip", label: "Clipping bound c", when: (s) => s.constraint === "clip" },
+{ name: "constraint", label: "Constraint", help: "What keeps the critic's slope in bounds." },
+{
+name: "weight",
+label: "Weight λ",
+help: "How much the penalty counts beside the loss.",
+when: (s) => s.constraint in PENALTIES,
+},
+{
+name: "clip",
+label: "Clipping bound c",
+help: "After each step no weight of the critic is larger.",
+when: (s) => s.constraint === "clip",
+},
 ]],
 ["The parameters' gradients", [
-{ name: "threshold", label: "Norm scaling: threshold", words: (value) => (value ? String(value) : "off") },
+{
+name: "threshold",
+label: "Norm scaling: threshold",
+help: "A gradient whose norm is larger is scaled down to it, in both networks.",
+words: (value) => (value ? String(value) : "off"),
+},
 ]],
 ["The steps", [
-{ name: "criticSteps", label: "Critic steps a round" },
-{ name: "lrCritic", label: "Critic's learning rate" },
-{ name: "lrGenerator", label: "Generator's learning rate" },
-{ name: "optimizer", label: "Optimiser" },
-{ name: "activation", label: "Activation" },
-{ name: "batch", label: "Batch" },
-{ name: "seed", label: "Seed" },
+{ name: "criticSteps", label: "Critic steps per round", help: "Steps of the critic for each step of the generator." },
+{ name: "lrCritic", label: "Critic's learning rate", help: "How far the critic goes in one step." },
+{ name: "lrGenerator", label: "Generator's learning rate", help: "How far the generator goes in one step." },
+{ name: "optimizer", label: "Optimiser", help: "SGD steps along the gradient; Adam divides it by its usual size." },
+{ name: "activation", label: "Activation", help: "Of the hidden layers of both networks." },
+{ name: "batch", label: "Batch", help: "Real and generated samples per step." },
+{ name: "seed", label: "Seed", help: "Of the first weights and of every sample drawn after them." },
 ]],
 ];
 const known = GROUPS.flatMap(([, controls]) => controls);
@@ -777,7 +837,7 @@ const options = Object.entries(CHOICES[control.name]).map(([value, words]) => ma
 const changed = () => onChange(control.name, input.value);
 const input = make("select", { id, "data-name": control.name, onchange: changed }, ...options);
 return {
-row: make("div", { class: "pg-row" }, make("label", { for: id }, control.label), input),
+row: make("div", { class: "pg-row" }, make("label", { for: id, title: control.help }, control.label), input),
 show: (value) => (input.value = value),
 };
 }
@@ -802,7 +862,7 @@ input.value = values.indexOf(value);
 output.textContent = words(value);
 input.setAttribute("aria-valuetext", words(value));
 }
-const label = make("label", { for: id }, control.label, " ", output);
+const label = make("label", { for: id, title: control.help }, control.label, " ", output);
 return { row: make("div", { class: "pg-row" }, label, input), show };
 }
 function createControls(onChange, names) {
@@ -839,7 +899,7 @@ const words = new URLSearchParams();
 runs.forEach((settings, run) => {
 const prefix = run ? "b." : "";
 for (const name of Object.keys(DEFAULTS)) {
-if (name === "points" && settings.data !== "drawn") continue;
+if (name === "points" && (settings.data !== "drawn" || settings.points === HEART)) continue;
 const text = written(name, settings[name]);
 if (text !== written(name, DEFAULTS[name])) words.set(prefix + name, text);
 }
@@ -966,7 +1026,7 @@ if (filled) pen.fill();
 else pen.stroke();
 }
 }
-function paintGame(canvas, { values, real, generated }, colours) {
+function paintGame(canvas, { values, real, generated, arrows }, colours, withArrows) {
 const sheet = openCanvas(canvas);
 if (!sheet) return;
 const [low, high] = range(values);
@@ -978,11 +1038,38 @@ paintSamples(sheet, real, colours.real, false);
 sheet.pen.globalAlpha = 0.85;
 paintSamples(sheet, generated, colours.generated, true);
 sheet.pen.globalAlpha = 1;
+if (withArrows) paintArrows(sheet, generated, arrows, colours);
 }
+const decades = (norm) => Math.log10(Math.min(Math.max(norm, 1e-4), 100));
+function paintArrows({ pen, width }, samples, arrows, colours) {
+pen.lineCap = "round";
+for (const [colour, thickness] of [[colours.paper, 4], [colours.ink, 1.6]]) {
+pen.strokeStyle = colour;
+pen.lineWidth = thickness;
+pen.beginPath();
+for (let i = 0; i < arrows.length; i += 2) {
+const norm = Math.hypot(arrows[i], arrows[i + 1]);
+const length = ((decades(norm) + 4) / 6) * 0.11 * width;
+if (!(length > 1)) continue;
+const [x, y] = onCanvas(width, samples[i], samples[i + 1]);
+const [right, down] = [arrows[i] / norm, -arrows[i + 1] / norm];
+const [endX, endY] = [x + length * right, y + length * down];
+pen.moveTo(x, y);
+pen.lineTo(endX, endY);
+for (const side of [-1, 1]) {
+pen.moveTo(endX, endY);
+pen.lineTo(endX - 4 * right + side * 3 * down, endY - 4 * down - side * 3 * right);
+}
+}
+pen.stroke();
+}
+}
+const opacity = (part) => 0.85 * Math.sqrt(part);
 function paintNorms(canvas, { norms, generated }, colours) {
 const sheet = openCanvas(canvas);
 if (!sheet) return;
-paintHeat(sheet, norms, colours.gradient, (norm) => (0.8 * norm) / (norm + 1));
+paintHeat(sheet, norms, colours.neutral, (norm) => opacity(Math.max(-decades(norm), 0) / 4));
+paintHeat(sheet, norms, colours.gradient, (norm) => opacity(Math.max(decades(norm), 0) / 2));
 paintLine(sheet, norms, 1, colours.paper, 4.5);
 paintLine(sheet, norms, 1, colours.ink, 2);
 sheet.pen.globalAlpha = 0.35;
@@ -1072,6 +1159,83 @@ function niceStep(step) {
 const power = 10 ** Math.floor(Math.log10(step));
 return power * [1, 2, 5, 10].find((factor) => factor * power >= step);
 }
+const ROUND = { least: 90, most: 500 };
+function createRounds(onRound) {
+let runs = [];
+let turn = 0;
+let target = 0;
+let stride = 1;
+let waiting = false;
+let playing = false;
+let owed = 0;
+let pace = 0;
+let timer = null;
+let sent = 0;
+let clock = null;
+function start(wanted = runs) {
+runs = wanted;
+turn++;
+[target, stride, owed, waiting] = [0, 1, 0, true];
+clock = { since: performance.now(), steps: 0, rate: 0 };
+clearTimeout(timer);
+for (const run of runs) [run.answer, run.diverged] = [null, false];
+for (const run of runs) run.runner.send({ type: "start", settings: run.settings, turn });
+}
+function receive(run, snapshot) {
+if (snapshot.turn !== turn) return;
+[run.answer, run.diverged] = [snapshot, snapshot.diverged];
+if (runs.some((other) => !other.answer && !other.diverged)) return;
+waiting = false;
+if (target) measure(Math.max(...runs.map((other) => other.answer?.worked ?? 0)));
+for (const other of runs) {
+if (other.answer) other.view.record(other.answer);
+other.answer = null;
+}
+onRound();
+next();
+}
+function measure(worked) {
+const now = performance.now();
+clock.steps += stride;
+const time = now - clock.since;
+if (time > 500) clock = { since: now, steps: 0, rate: (1000 * clock.steps) / time };
+const wanted = Math.min(Math.max(ROUND.least, 2 * (now - sent - worked)), ROUND.most);
+stride = Math.max(1, Math.min(Math.round((stride * wanted) / worked), 2 * stride));
+}
+function next() {
+clearTimeout(timer);
+if (playing && pace) timer = setTimeout(go, 1000 / pace);
+else go();
+}
+function go() {
+if (waiting || runs.every((run) => run.diverged) || !(playing || owed)) return;
+if (!playing || pace) stride = playing ? 1 : owed;
+owed = 0;
+target += stride;
+waiting = true;
+sent = performance.now();
+for (const run of runs) if (!run.diverged) run.runner.send({ type: "until", step: target });
+}
+return {
+start,
+receive,
+play(on) {
+if (on && clock && !playing) clock = { ...clock, since: performance.now(), steps: 0 };
+playing = on;
+next();
+},
+once() {
+playing = false;
+owed++;
+next();
+},
+pace(wanted) {
+pace = wanted;
+next();
+},
+rate: () => clock?.rate ?? 0,
+};
+}
 const STYLE = `
 .pg {
 --pg-paper: var(--pst-color-background, #fff);
@@ -1118,10 +1282,14 @@ font: inherit; min-height: 2.2rem; padding: 0.2rem 0.75rem;
 .pg :is(button, select, input, summary, canvas):focus-visible { outline: 3px solid var(--pg-real); outline-offset: 2px; }
 .pg button.pg-main { background: var(--pg-real); border-color: var(--pg-real); color: var(--pg-paper); font-weight: 600; min-width: 5.2rem; }
 .pg button.pg-main:hover { filter: brightness(1.1); }
+/* What starts and stops two runs stays in sight while their pictures scroll by. */
+.pg:not(.pg-small) > .pg-bar { background: var(--pg-paper); padding: 0.3rem 0; position: sticky; top: var(--pg-top, 0); z-index: 2; }
 .pg-bar, .pg-presets { align-items: center; display: flex; flex-wrap: wrap; gap: 0.45rem; }
-.pg-presets { margin-top: 0.6rem; }
-.pg .pg-preset { border-radius: 99px; font-size: 0.88em; min-height: 1.9rem; }
-.pg-together { align-items: center; display: inline-flex; gap: 0.45rem; }
+.pg .pg-bar > :is(button, select) { padding-inline: 0.6rem; }
+.pg-bar > select { width: 9.4rem; }
+.pg-presets { gap: 0.35rem; margin-top: 0.3rem; }
+.pg .pg-preset { border-radius: 99px; font-size: 0.84em; min-height: 1.8rem; padding: 0 0.5rem; }
+.pg-together { align-items: center; display: inline-flex; gap: 0.35rem; }
 .pg-speed { color: var(--pg-muted); font-variant-numeric: tabular-nums; margin-left: auto; }
 .pg p.pg-said { border-left: 4px solid var(--pg-real); margin: 0.7rem 0 0; overflow-wrap: anywhere; padding: 0.1rem 0 0.1rem 0.7rem; }
 .pg p.pg-said:empty { display: none; }
@@ -1151,11 +1319,21 @@ color: var(--pg-ink); font-size: 0.95em; font-weight: 600; margin: 0 0 0.35rem; 
 .pg-key-after::before { background: repeating-linear-gradient(90deg, var(--pg-neutral) 0 5px, transparent 5px 9px); }
 .pg-game .pg-key-generated::before { border-radius: 50%; height: 8px; width: 8px; }
 .pg-key-real::before { background: none; border: 2px solid var(--pg-real); border-radius: 50%; height: 10px; width: 10px; }
-.pg-key:is(.pg-key-value, .pg-key-slope)::before {
-background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px solid var(--pg-line); height: 10px; width: 2.6rem;
+.pg-key-arrow::before { background: var(--pg-ink); clip-path: polygon(0 35%, 60% 35%, 60% 0, 100% 50%, 60% 100%, 60% 65%, 0 65%); height: 9px; }
+.pg-key-value::before {
+background: linear-gradient(90deg, transparent, var(--pg-critic)); border: 1px solid var(--pg-line); height: 10px; width: 2.6rem;
 }
-.pg-key-value { --swatch: var(--pg-critic); }
-.pg-key-slope { --swatch: var(--pg-gradient); }
+/* Opacities of the map in quarters of a bar, from its strong end to the 1. */
+.pg-scale { align-items: center; display: inline-flex; font-variant-numeric: tabular-nums; gap: 0.3rem; max-width: 100%; }
+.pg-scale i {
+background: linear-gradient(var(--towards), color-mix(in srgb, var(--strong) 85%, transparent),
+color-mix(in srgb, var(--strong) 74%, transparent), color-mix(in srgb, var(--strong) 60%, transparent),
+color-mix(in srgb, var(--strong) 42%, transparent), transparent);
+border: 1px solid var(--pg-line); height: 10px; min-width: 0; width: 3.2rem;
+}
+.pg-below { --strong: var(--pg-neutral); --towards: 90deg; }
+.pg-above { --strong: var(--pg-gradient); --towards: 270deg; }
+.pg-scale i.pg-above { width: 1.6rem; }
 .pg-panel > summary { cursor: pointer; font-weight: 600; padding: 0.3rem 0; }
 .pg fieldset { border: 0; border-top: 1px solid var(--pg-line); margin: 0; min-width: 0; padding: 0.5rem 0 0.7rem; }
 .pg legend { color: var(--pg-muted); float: none; font-size: 0.88em; font-weight: 600; margin: 0; padding: 0 0.5rem 0 0; width: auto; }
@@ -1182,15 +1360,18 @@ background: linear-gradient(90deg, transparent, var(--swatch)); border: 1px soli
 .pg-controls { display: grid; gap: 0 1.6rem; grid-template-columns: repeat(2, minmax(0, 1fr)); }
 }
 @container (min-width: 54rem) {
-.pg-body { grid-template-columns: minmax(0, 1fr) 15.5rem; }
+.pg-body { grid-template-columns: minmax(0, 1.65fr) minmax(0, 1fr); }
 .pg-panel { grid-column: 2; }
 .pg-views { grid-column: 1; grid-row: 1; }
-.pg-controls { display: block; }
+.pg-wide { height: 8rem; }
+.pg-panel .pg-controls { font-size: 0.95em; gap: 0 1.1rem; grid-template-rows: auto auto 1fr; }
+.pg-panel select { min-height: 1.9rem; }
+.pg-panel fieldset:last-child { grid-column: 2; grid-row: 1 / span 3; }
 }
 @container (max-width: 34rem) {
 .pg-small .pg-bar button { min-width: 0; padding: 0.2rem 0.6rem; }
 .pg-squares .pg-keys { font-size: 0.82em; }
-.pg-squares :is(.pg-game, .pg-slope) .pg-keys { min-height: 4.4em; }
+.pg-squares :is(.pg-game, .pg-slope) .pg-keys { min-height: 5.9em; }
 .pg-small:not(.pg-squares) .pg-square { margin: 0 auto; width: 13rem; }
 .pg-small .pg-wide { height: 9rem; }
 }
@@ -1206,6 +1387,12 @@ const brief = (number) => Number(number.toPrecision(2)).toString().replace("-", 
 function key(...entries) {
 const items = entries.map(([kind, words]) => make("span", { class: `pg-key pg-key-${kind}`, "data-key": words }, words));
 return make("p", { class: "pg-keys" }, ...items);
+}
+function slopeKey() {
+const scale = make("span", { class: "pg-scale" });
+scale.append("0.0001", make("i", { class: "pg-below" }), "1", make("i", { class: "pg-above" }), "100");
+const [line] = key(["one", "where it is 1"]).children;
+return make("p", { class: "pg-keys" }, scale, line, make("span", { class: "pg-key-slope" }));
 }
 function picture(title, canvas, ...below) {
 return make("figure", { class: "pg-picture" }, make("figcaption", {}, title), canvas, ...below);
@@ -1226,13 +1413,13 @@ const pictures = {
 game: picture(
 "Samples on the critic’s value f",
 playing,
-key(["real", "real"], ["generated", "generated"], ["value", "f"]),
+key(["real", "real"], ["generated", "generated"], ["arrow", "where the loss sends it"], ["value", "f"]),
 drawing,
 ),
-slope: picture("The critic’s slope ‖∇ₓf‖", norms, key(["slope", "‖∇ₓf‖"], ["one", "where it is 1"])),
+slope: picture("The critic’s slope ‖∇ₓf‖", norms, slopeKey()),
 losses: picture("Losses", losses, key(["critic", "critic"], ["generated", "generator"], ["gradient", "penalty"])),
 gradients: picture(
-"Norms of the parameters’ gradients",
+"Norms of parameter gradients",
 gradients,
 key(["critic", "critic"], ["generated", "generator"], ["after", "dashed: after scaling"]),
 ),
@@ -1258,25 +1445,27 @@ stride *= 2;
 rows = rows.filter(([step]) => step % stride === 0 || step === 1);
 }
 const whole = [snapshot.values, snapshot.norms].every((field) => field.every(Number.isFinite));
-const { values, norms, generated, modes } = whole || !latest ? snapshot : latest;
-latest = { ...snapshot, values, norms, generated, modes, whole };
+const { values, norms, generated, arrows, modes } = whole || !latest ? snapshot : latest;
+latest = { ...snapshot, values, norms, generated, arrows, modes, whole };
 }
 function sentence() {
-const { step, modes, diverged, whole } = latest;
+const { step, modes, distance, diverged, whole } = latest;
 const parts = [`step ${step}`];
 if (whole && modes && CENTERS[settings.data]) parts.push(`${modes.found} of ${modes.of} modes found`);
+if (whole && distance !== null) parts.push(`distance W₁ ${distance.toFixed(2)}`);
 if (diverged) parts.push("stopped: the loss or its gradient is no longer a number");
 if (!whole) parts.push("the upper pictures are from before");
 return parts.join(" · ");
 }
-function paint(colours) {
+function paint(colours, withArrows) {
 if (!latest) return;
 const words = (values) => `from ${range(values).map(brief).join(" to ")}`;
 pictures.game.querySelector(".pg-key-value").textContent = `f ${words(latest.values)}`;
-pictures.slope.querySelector(".pg-key-slope").textContent = `‖∇ₓf‖ ${words(latest.norms)}`;
+pictures.slope.querySelector(".pg-key-slope").textContent = `here ${words(latest.norms)}`;
+pictures.game.querySelector(".pg-key-arrow").hidden = !withArrows;
 status.textContent = sentence();
 status.parentElement.classList.toggle("pg-diverged", latest.diverged);
-paintGame(playing, latest, colours);
+paintGame(playing, latest, colours, withArrows);
 if (!drawing.hidden) paintPencil(playing, pencil, colours);
 paintNorms(norms, latest, colours);
 const column = (at) => rows.map((row) => row[at]);
@@ -1308,6 +1497,7 @@ const numbers = last ? last.slice(1).map(brief) : [];
 describe(losses, `${name}: losses over ${latest.step} steps. Critic ${numbers[0]}, generator ${numbers[2]}.`);
 describe(gradients, `${name}: gradient norms over ${latest.step} steps. Critic ${numbers[3]}, generator ${numbers[5]}.`);
 }
+const before = () => (points === HEART ? [] : points);
 const describe = (target, words) => target.setAttribute("aria-label", words);
 function draw(more) {
 points = more;
@@ -1321,7 +1511,7 @@ const near = (p, q) => Math.hypot(p[0] - q[0], p[1] - q[1]) < 0.06;
 playing.addEventListener("pointerdown", (event) => {
 if (drawing.hidden) return;
 playing.setPointerCapture(event.pointerId);
-draw([...points, pointerAt(event)]);
+draw([...before(), pointerAt(event)]);
 });
 playing.addEventListener("pointermove", (event) => {
 if (drawing.hidden || !event.buttons) return;
@@ -1334,7 +1524,7 @@ const move = moves[event.key];
 if (drawing.hidden || !(move || event.key === " ")) return;
 event.preventDefault();
 if (move) pencil = [pencil[0] + move[0], pencil[1] + move[1]];
-draw(move ? points : [...points, pencil]);
+draw(move ? points : [...before(), pencil]);
 });
 return {
 element,
@@ -1352,11 +1542,12 @@ latest: () => latest,
 };
 }
 const LETTERS = ["A", "B"];
+const ARROWS_HELP = "Where the generator's loss sends its samples: minus its gradient at 60 of them.";
 function mount(root, { settings = {}, linked = false, small = null, address }) {
 adoptStyle();
 const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
 let playing = !quiet;
-let pace = 0;
+let arrows = false;
 let runs = [];
 let turned = 0;
 let due = false;
@@ -1365,9 +1556,10 @@ const play = button("", () => setPlaying(!playing), { class: "pg-main", "data-do
 const once = button("One step", stepOnce, { "data-do": "step" });
 const restart = button("Start again", restartAll, { "data-do": "restart" });
 const paceId = freshId();
-const paces = make("select", { id: paceId, onchange: () => setPace(Number(paces.value)) });
+const paces = make("select", { id: paceId, onchange: () => rounds.pace(Number(paces.value)) });
 paces.append(...PACES.map(({ pace, words }) => make("option", { value: pace }, words)));
 const compare = button("Compare two", toggleCompare, { "aria-pressed": "false", "data-do": "compare" });
+const arrow = button("Arrows", toggleArrows, { "aria-pressed": "false", "data-do": "arrows", title: ARROWS_HELP });
 const share = button("Copy link", copyLink, { "data-do": "share" });
 const speed = make("span", { class: "pg-speed" });
 const said = make("p", { class: "pg-said", role: "status" });
@@ -1400,7 +1592,7 @@ root.classList.add("pg-small");
 root.classList.toggle("pg-squares", small.show.every((which) => ["game", "slope"].includes(which)));
 } else {
 root.replaceChildren(
-make("div", { class: "pg-bar" }, play, once, restart, paceLabel, paces, compare, share, speed),
+make("div", { class: "pg-bar" }, play, once, restart, paceLabel, paces, compare, arrow, share, speed),
 make("div", ready, ...presets.map(withWord)),
 said,
 make("div", { class: "pg-body" }, panel, views),
@@ -1408,27 +1600,20 @@ make("div", { class: "pg-body" }, panel, views),
 }
 root.classList.add("pg");
 function createRun(wanted, index) {
-const run = { settings: wanted, turn: 0 };
+const run = { settings: wanted };
 run.view = createView(small ? "This run" : `Run ${LETTERS[index]}`, small?.show ?? PICTURES, (points) => {
 changeRun(run, { points });
 schedule();
 });
-run.runner = createRunner(address, (snapshot) => {
-if (snapshot.turn !== run.turn) return;
-run.view.record(snapshot);
-root.dataset.step = snapshot.step;
-if (playing && snapshot.diverged && !runs.some((other) => !other.view.latest()?.diverged)) setPlaying(false);
-schedule();
-});
+run.view.use(wanted);
+run.runner = createRunner(address, (snapshot) => rounds.receive(run, snapshot));
 return run;
 }
-function start(run) {
-run.view.use(run.settings);
-run.turn++;
-run.runner.send({ type: "start", settings: run.settings, turn: run.turn });
-run.runner.send({ type: "pace", pace });
-if (playing) run.runner.send({ type: "play" });
-}
+const rounds = createRounds(() => {
+root.dataset.step = Math.max(...runs.map((run) => run.view.latest().step));
+if (playing && runs.every((run) => run.diverged)) setPlaying(false);
+schedule();
+});
 function setRuns(wanted) {
 runs.forEach((run) => run.runner.stop());
 runs = wanted.map(createRun);
@@ -1437,9 +1622,17 @@ root.classList.toggle("pg-two", runs.length === 2);
 compare.setAttribute("aria-pressed", String(runs.length === 2));
 turns.hidden = runs.length === 1;
 turnTo(runs.length - 1);
-runs.forEach(start);
+rounds.start(runs);
 awake();
 remember();
+}
+function follow() {
+const wanted = decode(location.hash);
+if (!wanted) return;
+setRuns(wanted);
+setPlaying(true);
+say("");
+root.scrollIntoView();
 }
 function toggleCompare() {
 const [first] = runs.map((run) => run.settings);
@@ -1463,7 +1656,7 @@ run.settings = { ...run.settings, ...change };
 run.view.use(run.settings);
 const live = Object.keys(change).every((name) => LIVE.includes(name));
 if (live) run.runner.send({ type: "change", settings: run.settings });
-else start(run);
+else rounds.start();
 schedule();
 remember();
 }
@@ -1472,7 +1665,8 @@ const { points } = runs[turned].settings;
 runs[turned].settings = clean({ points, ...preset.settings });
 controls.show(runs[turned].settings);
 presets.forEach((other) => other.setAttribute("aria-pressed", String(other.dataset.preset === preset.name)));
-start(runs[turned]);
+runs[turned].view.use(runs[turned].settings);
+rounds.start();
 setPlaying(true);
 say(preset.says);
 remember();
@@ -1480,23 +1674,22 @@ remember();
 function setPlaying(on) {
 playing = on;
 play.textContent = on ? "Pause" : "Play";
-for (const run of runs) {
-if (on && run.view.latest()?.diverged) start(run);
-run.runner.send({ type: on ? "play" : "pause" });
-}
+if (on && runs.every((run) => run.diverged)) rounds.start();
+rounds.play(on);
 }
 function stepOnce() {
 setPlaying(false);
-for (const run of runs) run.runner.send({ type: "once" });
+rounds.once();
 }
 function restartAll() {
-const ended = runs.some((run) => run.view.latest()?.diverged);
-runs.forEach(start);
+const ended = runs.some((run) => run.diverged);
+rounds.start();
 if (ended) setPlaying(true);
 }
-function setPace(next) {
-pace = next;
-for (const run of runs) run.runner.send({ type: "pace", pace });
+function toggleArrows() {
+arrows = !arrows;
+arrow.setAttribute("aria-pressed", String(arrows));
+schedule();
 }
 function say(words) {
 said.textContent = words;
@@ -1523,9 +1716,9 @@ if (due) return;
 due = true;
 requestAnimationFrame(() => {
 due = false;
-for (const run of runs) run.view.paint(colours);
-const rate = runs.reduce((sum, run) => sum + (run.view.latest()?.rate ?? 0), 0) / runs.length;
-speed.textContent = playing && rate ? `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} steps a second` : "";
+for (const run of runs) run.view.paint(colours, arrows);
+const rate = rounds.rate();
+speed.textContent = playing && rate ? `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} steps per second` : "";
 speed.title = runs[0].view.latest()?.kernel ?? "";
 });
 }
@@ -1550,6 +1743,7 @@ seen = entries.at(-1).isIntersecting;
 awake();
 }).observe(root);
 document.addEventListener("visibilitychange", awake);
+if (linked) window.addEventListener("hashchange", follow);
 repaint();
 share.hidden = !linked;
 setRuns((linked && decode(location.hash)) || [clean(settings)]);

@@ -62,7 +62,7 @@ def test_it_trains_and_fits(site, served, browser, size, theme):  # noqa: F811
     with Visit(browser, served, size, theme) as visit:
         page = visit.open(PAGE)
         wait_for_step(page, 30)
-        until(page, "/[1-9] steps a second/.test(document.querySelector('.pg-speed').textContent)")
+        until(page, "/[1-9] steps per second/.test(document.querySelector('.pg-speed').textContent)")
         assert page.locator(".pg-speed").get_attribute("title") == "WebAssembly, float32"
         # Every picture holds more than one colour, and says what it shows.
         for canvas in page.locator(".pg canvas").all():
@@ -154,17 +154,91 @@ def test_presets_and_links(site, served, browser):  # noqa: F811
         quiet(visit)
 
 
+STEPS = """() => [...document.querySelectorAll('.pg-status')].map(e => Number(/step (\\d+)/.exec(e.textContent)[1]))"""
+
+
+def test_two_runs_are_compared_at_one_step(site, served, browser):  # noqa: F811
+    """One has sixteen times the work of the other. They also begin anew together, and go single steps together."""
+    with Visit(browser, served) as visit:
+        page = visit.open(PAGE + "#batch=16&b.batch=256")
+        wait_for_step(page, 20)
+        looks = []
+        while len(looks) < 20 or looks[-1][0] == looks[0][0]:
+            looks.append(page.evaluate(STEPS))
+            page.wait_for_timeout(50)
+            assert len(looks) < 600
+        assert all(first == second for first, second in looks), looks
+        page.locator('[data-name="seed"]').focus()
+        page.keyboard.press("End")
+        press(page, "play")
+        paused = settle(page)
+        press(page, "step")
+        wait_for_step(page, paused + 1)
+        drawn(page)
+        assert page.evaluate(STEPS) == [paused + 1] * 2
+        quiet(visit)
+
+
+def test_the_experiments_in_the_text_set_the_page(site, served, browser):  # noqa: F811
+    with Visit(browser, served) as visit:
+        page = visit.open(PAGE)
+        wait_for_step(page, 5)
+        experiments = page.locator('article li > a[href^="#"]')
+        assert experiments.count() == 4
+        for experiment in experiments.all():
+            words = set(experiment.get_attribute("href")[1:].split("&"))
+            experiment.click()
+            until(page, "document.querySelectorAll('.pg-view').length === 2")
+            wait_for_step(page, 2)
+            # Written back by the page itself, which leaves out what is a first value anyway.
+            said = link(page, lambda url: "#" in url).partition("#")[2].split("&")
+            assert words - {"b.weight=1"} <= set(said) | {"b.seed=0"} and len(said) >= 1
+            assert page.locator(".pg-bar").bounding_box()["y"] < 200
+        quiet(visit)
+
+
+def test_arrows_can_be_shown(site, served, browser):  # noqa: F811
+    with Visit(browser, served) as visit:
+        page = visit.open(PAGE)
+        wait_for_step(page, 5)
+        press(page, "play")
+        settle(page)
+        drawn(page)
+        canvas, key = page.locator(".pg-game canvas"), page.locator(".pg-key-arrow")
+        before = canvas.evaluate("c => c.toDataURL()")
+        assert key.is_hidden()
+        press(page, "arrows")
+        drawn(page)
+        assert key.is_visible() and canvas.evaluate("c => c.toDataURL()") != before
+        press(page, "arrows")
+        drawn(page)
+        assert key.is_hidden() and canvas.evaluate("c => c.toDataURL()") == before
+
+
+def test_everything_is_in_sight_on_a_desktop(site, served, browser):  # noqa: F811
+    with Visit(browser, served) as visit:
+        page = visit.open(PAGE)
+        wait_for_step(page, 5)
+        for part in (*page.locator(".pg canvas").all(), page.locator('[data-name="seed"]')):
+            box = part.bounding_box()
+            assert box["y"] + box["height"] <= 900, part
+        titled = page.locator(".pg-row label").evaluate_all("all => all.filter(e => e.title.length > 20).length")
+        assert titled == page.locator(".pg-row").count()
+
+
 def test_samples_can_be_drawn(site, served, browser):  # noqa: F811
     with Visit(browser, served) as visit:
         page = visit.open(PAGE + "#data=drawn")
         wait_for_step(page, 5)
-        page.get_by_role("button", name="Clear the drawing").click()
-        link(page, lambda url: "points" not in url)
+        # The example is not written into the link, and the first point takes its place.
+        link(page, lambda url: url.endswith("#data=drawn"))
         pad = page.locator(".pg-pad")
         pad.focus()
         for key in ("ArrowLeft", "ArrowLeft", "Space", "ArrowUp", "Space"):
             page.keyboard.press(key)
         link(page, lambda url: len(url.partition("points=")[2]) == 8)
+        page.get_by_role("button", name="Clear the drawing").click()
+        link(page, lambda url: "points" not in url)
         box = pad.bounding_box()
         page.mouse.move(box["x"] + 50, box["y"] + 50)
         page.mouse.down()

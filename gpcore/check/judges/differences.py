@@ -33,7 +33,7 @@ def finite_differences(subject: Subject) -> tuple[str, float] | None:
         if places is None:
             return None
         with torch.no_grad():
-            one, other = (call.critic.score(x.to(call.critic.direction.dtype)).double() for x in places)
+            one, other = (call.critic.bare_score(x.to(call.critic.direction.dtype)).double() for x in places)
         weights.append(call.value / float((one - other).square().mean()))
     spread = torch.tensor(weights, dtype=torch.float64)
     if not spread.isfinite().all() or (spread - spread.median()).abs().max() > 1e-3 * spread.median().abs():

@@ -14,13 +14,21 @@ from ..probes import Call, Subject
 from ..report import Finding
 
 
+def aside(call: Call) -> bool:
+    """Whether the gradients that it takes have no graph, while its value trains the critic by another way."""
+    taken = call.trace.gradients
+    if not taken or any(gradient.graph for gradient in taken) or call.own_backward:
+        return False
+    trained = _parameter_gradients(call)
+    return trained is not None and bool(trained.abs().max() > 0)
+
+
 def judge_graph(subject: Subject, seen: Observed | None, undecided: list[str], notes: list[str]) -> list[Finding]:
     """Second-order graph, the path to the generator, a flat critic, a steep one."""
-    law = seen and seen.law
     call = subject.call(slope=0.7, curve=1.3)
     found = _judge_second_order(call, seen, undecided, notes)
     # What is no penalty, or more than one, may well depend on the fake samples.
-    if law is not None:
+    if seen and seen.known:
         found += _judge_generator(subject)
     if torch.tensor(call.value).isfinite():
         found += _judge_flat(subject, undecided)
@@ -39,7 +47,8 @@ def _judge_second_order(call: Call, seen: Observed | None, undecided: list[str],
     if call.own_backward and gradients is not None and _ties(gradients, left):
         notes.append("it runs backward() itself and returns the penalty with its graph: use one or the other, not both")
     elif call.own_backward and gradients is not None:
-        undecided.append("it runs backward() itself AND returns a graph: gradients would be added twice")
+        said = "whether the caller clears the critic's .grad after it: it runs backward() on something else than the "
+        undecided.append(f"{said}penalty, which leaves {_list(left)} there; torch.autograd.grad leaves nothing")
     trained = left if gradients is None else gradients
     if trained is None:
         said = f"the penalty, {call.value:.4g}, has no graph to the critic's parameters: it would train nothing"
@@ -47,11 +56,15 @@ def _judge_second_order(call: Call, seen: Observed | None, undecided: list[str],
     if not trained.isfinite().all():
         undecided.append(f"why its gradient in the critic's parameters, {_list(trained)}, is not finite")
         return []
-    if seen is None or seen.law is None:
+    if seen is None or seen.known is None:
         return []
-    expected = _law_gradients(seen, call)
+    try:
+        expected = _law_gradients(seen, call)
+    except RuntimeError:  # the function's own call has freed the graph to its points
+        undecided.append("whether a part of the graph is missing: the graph to its points is gone after the call")
+        return []
     size = expected.abs().max()
-    missing = (trained - expected).abs().max() > (1e-3 if seen.law.exact else 5e-2) * size + 1e-9
+    missing = (trained - expected).abs().max() > (1e-3 if seen.known.exact else 5e-2) * size + 1e-9
     if gradients is None:
         said = "it runs backward() itself"
         if missing:
@@ -181,7 +194,7 @@ def _derivatives(value: Tensor, call: Call) -> Tensor | None:
 
 
 def _law_gradients(seen: Observed, call: Call) -> Tensor:
-    found = _derivatives(seen.law.value(observation(call, seen.relation)), call)
+    found = _derivatives(seen.known.value(observation(call, seen.relation)), call)
     return torch.zeros(2).double() if found is None else found
 
 

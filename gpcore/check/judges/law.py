@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from ..laws import Law, Observation, is_constant, refit
+from ..laws import Law, Norm, Observation, is_constant, refit
 from ..mends import finding
 from ..observe import OTHER_SIZE, Observed, observe
 from ..probes import Subject
@@ -25,11 +25,17 @@ SQUARED = (
 
 
 def judge_law(
-    seen: Observed, subject: Subject, named: dict[str, float], undecided: list[str], notes: list[str]
+    seen: Observed,
+    subject: Subject,
+    named: dict[str, float],
+    literals: frozenset[float],
+    undecided: list[str],
+    notes: list[str],
 ) -> tuple[list[Finding], float]:
     """What is wrong with the norm, the law, the target and the reduction; and the weight of the mean over samples.
 
-    ``named`` holds the numbers that the function was given by name: a target among them is meant.
+    ``named`` holds the numbers that the function was given by name, ``literals`` those in its formula: a target among
+    the former is meant, and one among the latter where the value is divided by its square.
     """
     law = seen.law
     found, weight, size = [], law.weight, law.target
@@ -55,7 +61,7 @@ def judge_law(
         name = law.through if law.through != "?" else "a function"
         said = f"the values are those of a critic whose score passes through {name} before it is differentiated"
         found.append(finding("penalty-on-probability", said))
-    found += _judge_norm(law, shape, size, undecided, notes)
+    found += judge_norm(law.norm, size, shape, undecided, notes, law.kind)
     if law.kind in ("absolute", "difference"):
         said = f"the value grows as {_KINDS[law.kind]} with t = {size:.3g}, a straight line"
         found.append(finding("not-squared", said))
@@ -65,7 +71,7 @@ def judge_law(
         )
     elif law.kind == "power":
         notes.append(f"the norm is raised to the power {law.power:.3g}, as WGAN-div does with 6: a law of its own")
-    target, more = _judge_target(law, size, other if grows_target else None, subject, named, notes)
+    target, more = _judge_target(law, size, other if grows_target else None, subject, named, literals, notes)
     found += target
     weight *= more
     if law.target == 0 and law.norm.kind == "sample" and law.kind == "two-sided":
@@ -78,8 +84,11 @@ def _mean_score(growth: float, law: Law) -> bool:
     return abs(growth - 0.5**power) < 0.04 * 0.5**power
 
 
-def _judge_norm(law: Law, shape: str, size: float, undecided: list[str], notes: list[str]) -> list[Finding]:
-    name, kind = law.norm.name, law.norm.kind
+def judge_norm(
+    norm: Norm, size: float, shape: str, undecided: list[str], notes: list[str], law: str = "two-sided"
+) -> list[Finding]:
+    """What is wrong with the norm of a law with this target, for samples of this shape."""
+    name, kind = norm.name, norm.kind
     if kind == "channels":
         said = f"for samples of shape {shape} the norm runs over {name} alone, which leaves many norms a sample"
         return [finding("norm-over-channels", said)]
@@ -90,14 +99,16 @@ def _judge_norm(law: Law, shape: str, size: float, undecided: list[str], notes: 
     if kind == "first":
         return [finding("norm-over-batch", "the first sample's norm alone counts: is a [0] too many?")]
     if kind == "each input":
-        said = f"each of the {law.norm.count} inputs has a norm and a law of its own, and these are added"
-        if law.kind == "two-sided" and size:
-            said += f": together a norm of {size * law.norm.count**0.5:.3g}, which is a bound of its own kind"
+        said = f"each of the {norm.count} inputs has a norm and a law of its own, and these are added"
+        if law == "two-sided" and size:
+            said += f": together a norm of {size * norm.count**0.5:.3g}, which is a bound of its own kind"
         notes.append(said)
     if kind == "some inputs":
         notes.append(f"it differentiates by several inputs, and only the norm of {name} counts")
-    if name == "squared norm" and not (law.kind == "power" or size == 0):
+    if name == "squared norm" and not (law == "power" or size == 0):
         undecided.append(SQUARED)
+    elif name == "largest":
+        notes.append("only the largest norm of the batch counts (MaxGP, Zhou et al. 2019): a law of its own")
     elif name in ("L1", "Linf"):
         what = {"L1": "the sum of absolute values (L1)", "Linf": "the largest absolute value (L-infinity)"}[name]
         notes.append(f"its norm is {what}, not the Euclidean one: it bounds the slope by another measure of distance")
@@ -105,13 +116,22 @@ def _judge_norm(law: Law, shape: str, size: float, undecided: list[str], notes: 
 
 
 def _judge_target(
-    law: Law, size: float, larger: tuple | None, subject: Subject, named: dict[str, float], notes: list[str]
+    law: Law,
+    size: float,
+    larger: tuple | None,
+    subject: Subject,
+    named: dict[str, float],
+    literals: frozenset[float],
+    notes: list[str],
 ) -> tuple[list[Finding], float]:
     """What is wrong with the target; and by what the weight is to be multiplied where squares were averaged."""
     elements = math.prod(subject.shape)
     if larger is not None:
         said = f"the norm is pulled towards {size:.3g} for {subject.size} samples and {larger[0]:.3g} for "
         return [finding("wrong-target", f"{said}{2 * subject.size}: towards N")], 1.0
+    if size < 0:
+        said = f"the norm is pulled towards {size:.4g}, which no norm reaches: a sign is wrong in (norm - {-size:.4g})"
+        return [finding("wrong-target", said)], 1.0
     by_name = next((name for name, value in named.items() if size and abs(value / size - 1) < 1e-3), None)
     if (law.norm.kind, law.kind) == ("sample", "two-sided") and abs(size / elements**0.5 - 1) < 0.01:
         said = f"the norm is pulled towards {size:.3g}, the root of the {elements} elements"
@@ -120,6 +140,11 @@ def _judge_target(
         return [], 1.0
     if by_name is not None:
         notes.append(f"the norm is pulled towards {size:.4g}, which is what it was told ({by_name})")
+        return [], 1.0
+    scaled = any(abs(law.weight * size**2 / usual - 1) < 1e-3 for usual in (0.5, 1.0, 5.0, 10.0))
+    if scaled and any(abs(number / size - 1) < 1e-3 for number in literals):
+        said = f"the norm is pulled towards {size:.4g}, which stands in the formula, and the value is divided by its "
+        notes.append(f"{said}square, as progressive growing does: a target that is meant")
         return [], 1.0
     return [finding("wrong-target", f"the norm is pulled towards {size:.3g}")], 1.0
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,9 +25,10 @@ _ROLES = {
     "max_norm": r"norm|clip|thresh",
     "batches": r"batch|data|loader|micro|samples",
 }
-_LABEL = re.compile(r"^y|label|target|^gt")
+LABEL = re.compile(r"^y|label|target|^gt")
 _USUAL = ("network", "optimizer", "loss_fn", "batches", "max_norm")
-_RETRIES = 8
+_TOKENS = ("input_ids", "attention_mask", "labels")  # of models that take their batch as ``model(**batch)``
+_ATTEMPTS = 40
 
 
 class _Scheduler:
@@ -58,7 +61,9 @@ class Style:
     """One way to call a step.
 
     ``roles``: (argument's name, what it is), or () for the five in order; ``kind`` of a micro-batch: "tuple" of
-    ``width`` entries, "inputs" alone, or "mapping" with these ``keys``; ``pairs``: which of the five are pairs.
+    ``width`` entries, "inputs" alone, "mapping" with these ``keys``, "nested" ((x, mask), y), or "labelled"
+    (mapping, y); ``pairs``: which of the five are pairs; ``answer`` of the model: "scores", "fields" with ``loss`` and
+    ``logits``, or two of these as "scores, loss" or "loss, scores".
     """
 
     roles: tuple[tuple[str, str], ...] = ()
@@ -67,6 +72,7 @@ class Style:
     width: int = 2
     keys: tuple[str, ...] = ("x", "y")
     pairs: tuple[str, ...] = ()
+    answer: str = "scores"
 
     def count(self, role: str) -> int:
         """How many networks or optimisers the step takes, 1 or 2."""
@@ -76,8 +82,13 @@ class Style:
         y = x.new_zeros(len(x))
         if self.kind == "inputs":
             return x
+        named = Batch({key: y if LABEL.search(key.lower()) else x for key in self.keys})
         if self.kind == "mapping":
-            return Batch({key: y if _LABEL.search(key.lower()) else x for key in self.keys})
+            return named
+        if self.kind == "labelled":
+            return named, y
+        if self.kind == "nested":
+            return (x, torch.ones_like(y)), y
         return (x, y, *[torch.ones_like(y)] * (self.width - 2))
 
     def arguments(
@@ -122,18 +133,33 @@ def _role(name: str) -> str:
     return next((role for role, pattern in _ROLES.items() if re.search(pattern, name.lower())), "network")
 
 
-def _changed(style: Style, error: Exception) -> Style | None:
-    """The style that the error asks for, where it says so."""
-    text = str(error)
-    if isinstance(error, KeyError) and style.kind == "mapping" and isinstance(error.args[0], str):
-        return replace(style, keys=(*style.keys, error.args[0]))
+def _changed(style: Style, error: Exception) -> list[Style]:
+    """The styles that the error asks for, the likeliest first."""
+    text, mapping = str(error), style.kind in ("mapping", "labelled")
+    if isinstance(error, KeyError) and mapping and isinstance(error.args[0], str):
+        return [replace(style, keys=(*style.keys, error.args[0]))]
     if missing := re.match(r"'Batch' object has no attribute '(\w+)'", text):
-        return replace(style, keys=(*style.keys, missing[1]))
+        return [replace(style, keys=(*style.keys, missing[1]))]
     if (single := re.match(r"cannot unpack non-iterable (Network|Recorder) object", text)) and not style.roles:
-        return replace(style, pairs=(*style.pairs, "network" if single[1] == "Network" else "optimizer"))
+        return [replace(style, pairs=(*style.pairs, "network" if single[1] == "Network" else "optimizer"))]
     if (expected := re.match(r"not enough values to unpack \(expected (\d+), got 2\)", text)) and style.kind == "tuple":
-        return replace(style, width=int(expected[1]))
-    return None
+        return [replace(style, width=int(expected[1]))]
+    if "must be a mapping, not tuple" in text:
+        return [replace(style, kind="mapping", keys=_TOKENS, answer="fields")]
+    if text.startswith("tuple indices must be integers"):
+        return [replace(style, kind="mapping", keys=())]
+    if "must be a mapping, not Tensor" in text or text.startswith("too many indices for tensor"):
+        return [replace(style, kind="labelled", keys=_TOKENS)]
+    found = []
+    if re.match(r"'Tensor' object has no attribute '\w+'", text) and style.answer == "scores":
+        found.append(replace(style, answer="fields"))
+    if "too many values to unpack (expected 2)" in text and style.answer == "scores":
+        found.append(replace(style, answer="scores, loss"))
+        if style.kind == "tuple":
+            found.append(replace(style, kind="nested"))
+    if "implicitly created only for scalar outputs" in text and style.answer == "scores, loss":
+        found.append(replace(style, answer="loss, scores"))
+    return found
 
 
 def find_style(function: Callable, attempt: Callable[[Style], Exception | None]) -> Style:
@@ -142,16 +168,19 @@ def find_style(function: Callable, attempt: Callable[[Style], Exception | None])
     Raises:
         ValueError: in none.
     """
-    first = None
-    for style in _all(function):
-        for _ in range(_RETRIES):
+    first, tried, queue = None, [], collections.deque(_all(function))
+    while queue and len(tried) < _ATTEMPTS:
+        style = queue.popleft()
+        if style in tried:
+            continue
+        tried.append(style)
+        with warnings.catch_warnings():  # of a tensor that is asked for the entry of a dictionary
+            warnings.filterwarnings("ignore", message="Using a non-tuple sequence for multidimensional indexing")
             error = attempt(style)
-            if error is None:
-                return style
-            first = first or error
-            style = _changed(style, error)
-            if style is None:
-                break
+        if error is None:
+            return style
+        first = first or error
+        queue.extendleft(reversed(_changed(style, error)))
     raise ValueError(
         "my_step could not be called as my_step(model, optimizer, loss_fn, batches, max_norm), with batches of (x, y), "
         "of x alone or of dictionaries, and loss_fn(output), (output, y) or (model, batch): it raised "

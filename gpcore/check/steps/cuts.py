@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..report import Finding
-from .run import NAMES, SHAPES, SIZES
+from .network import NAMES, SHAPES, SIZES
 
 
 def _by_norm(g: Tensor, limit: float) -> Tensor:
@@ -129,9 +129,7 @@ def _largest(g: Tensor, _: Tensor) -> float:
 
 
 NORM = Cut("norm clipping", _by_norm, _all)
-VALUE = Cut(
-    "value clipping", _by_value, _largest, bends="every element was cut to [-{limit:.4g}, {limit:.4g}]"
-)
+VALUE = Cut("value clipping", _by_value, _largest, bends="every element was cut to [-{limit:.4g}, {limit:.4g}]")
 CUTS = (
     NORM,
     VALUE,

@@ -11,12 +11,12 @@ from torch import Tensor
 from ..mends import finding
 from ..report import Finding
 from .cuts import Law, Operation
-from .run import DIRECTION, SCALE, StepSubject
+from .network import DIRECTION, SCALE
+from .run import StepSubject
 from .short import close, near
 
 # Long and short gradients in several directions: clipping them one by one is not clipping their sum.
 _PARTS = [10 * DIRECTION, 0.3 * DIRECTION.flip(0), 5 * DIRECTION.roll(3), 0.2 * DIRECTION.roll(5)]
-_EARLIER = 120  # calls before the one that is looked at; ZClip gathers 25 norms first, others 100
 
 
 def judge_accumulation(subject: StepSubject, operation: Operation, undecided: list[str]) -> list[Finding]:
@@ -24,6 +24,11 @@ def judge_accumulation(subject: StepSubject, operation: Operation, undecided: li
     count = subject.copies if subject.copies > 1 else len(_PARTS)
     parts = [law.limit / law.before * part for part in itertools.islice(itertools.cycle(_PARTS), count)]
     step = subject.run(parts)
+    if step.error is not None:
+        said = raised(step.error, "Call scaler.unscale_() once, after the last backward()")
+        undecided.append(f"how it accumulates: with {count} micro-batches {said}")
+        operation.sound = False
+        return []
     if len(step.seen) != 1 and not subject.moves_by_itself:
         undecided.append(f"how it accumulates: it took {len(step.seen)} steps for {count} micro-batches")
         return []
@@ -38,9 +43,12 @@ def judge_accumulation(subject: StepSubject, operation: Operation, undecided: li
         return []
     if any(close(step.applied, guess(total)) for guess in laws):
         return []
-    for i in (0, -1):
-        if close(step.applied, law(parts[i])):
+    for guess, i in itertools.product(laws, (0, -1)):
+        if close(step.applied, guess(parts[i])):
             undecided.append(f"how it accumulates: of {count} micro-batches it used the {('first', 'last')[i]} alone")
+            if guess is not law and guess.before != law.before:  # and yet it divides by their number
+                undecided[-1] += f", divided by {count}. Look for a zero_grad() inside the loop"
+                operation.sound = False
             return []
     for how, wrong in apart:
         if close(step.applied, wrong):
@@ -60,6 +68,13 @@ def judge_accumulation(subject: StepSubject, operation: Operation, undecided: li
             return []
     undecided.append(_neither(count, step.applied))
     return []
+
+
+def raised(error: Exception, hint: str) -> str:
+    """What was raised, with the hint where it is a GradScaler's error."""
+    why = f"{type(error).__name__}: {error}".rstrip(".")
+    scales = any(word in why for word in ("update()", "unscale_()", "step()"))
+    return f"it raised {why}" + f". {hint}" * scales
 
 
 def _neither(count: int, applied: Tensor) -> str:
@@ -106,17 +121,25 @@ def judge_non_finite(subject: StepSubject) -> list[Finding]:
     return [finding("non-finite-passed-on", "; ".join(spoilt))] if spoilt else []
 
 
-def judge_scaler(subject: StepSubject, law: Law) -> list[Finding]:
+def judge_scaler(subject: StepSubject, operation: Operation, undecided: list[str]) -> list[Finding]:
+    law = operation.law
     for norm in (10.0, 0.1):
         gradient = law.limit / law.before * norm * DIRECTION
         step = subject.run([gradient], scale=SCALE)
-        wrong = (law(SCALE * gradient) / SCALE, law(SCALE * gradient))
-        if not close(step.applied, law(gradient)) and any(close(step.applied, guess) for guess in wrong):
-            said = (
-                f"with a loss scale of {SCALE:.0f} a gradient of norm {gradient.norm():g} was applied with norm "
-                f"{step.applied.norm():.3g}: its {SCALE:.0f}-fold was clipped"
-            )
-            return [finding("clip-before-unscale", said)]
+        if close(step.applied, law(gradient)) or not step.applied.norm() > 0:
+            continue
+        said = (
+            f"with a loss scale of {SCALE:.0f} a gradient of norm {gradient.norm():g} was applied with norm "
+            f"{step.applied.norm():.3g}"
+        )
+        if any(close(step.applied, guess) for guess in (law(SCALE * gradient) / SCALE, law(SCALE * gradient))):
+            return [finding("clip-before-unscale", f"{said}: its {SCALE:.0f}-fold was clipped")]
+        undecided.append(
+            f"what the loss scale is for: {said}, and with one of 1 with norm {law(gradient).norm():.3g}. Multiply the "
+            "loss by it as often as the gradient is divided by it"
+        )
+        operation.sound = False
+        break
     return []
 
 
@@ -130,41 +153,3 @@ def judge_weights(subject: StepSubject, undecided: list[str]) -> None:
     if close(step.moved, step.done.clamp(-bound, bound)):
         moved = f"cut to [-{bound:.4g}, {bound:.4g}], which bounds weights and not gradients"
     undecided.append(f"whether the weights are meant to change beside the optimiser's step: they were {moved}")
-
-
-def judge_calls(subject: StepSubject, operation: Operation, undecided: list[str]) -> None:
-    """What a call owes to the calls before it: gradients that stay, errors that come, thresholds that follow."""
-    once, twice = (subject.run([0.1 * DIRECTION], times=n) for n in (1, 2))
-    if twice.error is not None:
-        why = f"{type(twice.error).__name__}: {twice.error}"
-        scales = any(word in why for word in ("update()", "unscale_()", "step()"))
-        hint = ". Call scaler.update() after every scaler.step()" if scales else ""
-        undecided.append(f"what a second call does: it raised {why.rstrip('.')}{hint}")
-        operation.sound = False
-        return
-    if once.applied.norm() > 0 and close(twice.applied, 2 * once.applied):
-        undecided.append("who clears the gradients: it does not, so that a second call adds to the first one's")
-        return
-    if operation.law is None and not operation.whole:  # weights that earlier calls moved may matter too
-        return
-    calls = max(_EARLIER // subject.copies, 10)
-    earlier = [0.1 * (1 + 0.1 * math.sin(i)) * DIRECTION for i in range(calls)]
-    fresh, late = subject.run([10 * DIRECTION]), subject.run([10 * DIRECTION], earlier=earlier)
-    if late.error is not None or close(late.applied, fresh.applied):
-        return
-    after = f"after {calls} calls with gradients of norm about 0.1, one of norm 10"
-    kept = float(late.applied.norm())
-    if kept == 0:
-        undecided.append(f"whether steps are left out on purpose: it remembers earlier calls, and {after} led to none")
-        family = "a step that is left out where the norm is far above earlier ones"
-    elif not close(late.applied, kept * DIRECTION):
-        undecided.append(f"what it keeps between calls: {after} was applied in another direction")
-        return
-    else:
-        undecided.append(
-            f"whether its threshold suits: it has a memory of earlier calls; {after} was applied with norm {kept:.4g}, "
-            f"and with norm {fresh.applied.norm():.4g} in a first call"
-        )
-        family = "norm clipping at a threshold that follows earlier norms, as in AutoClip and ZClip"
-    if operation.whole and kept < 9:
-        operation.family, operation.findings, operation.whole = family, [], False

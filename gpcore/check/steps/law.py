@@ -11,10 +11,12 @@ from torch import Tensor
 
 from ..mends import finding
 from ..report import Finding
-from .cuts import CUTS, Cut, Law, Operation, norm_then_value, to_norm, value_then_norm
+from .cuts import CUTS, Cut, Law, Operation, norm_then_value, value_then_norm
+from .network import DIRECTION, NAMES, ROWS, SIZES
 from .relative import relative_operation
-from .run import DIRECTION, NAMES, ROWS, SIZES, Step, StepSubject
+from .run import StepSubject
 from .short import close, linear, near
+from .unfit import LONG, enlarged, judge_bent, judge_none, judge_skipping, judge_unscaled
 
 _FLAT = torch.full_like(DIRECTION, len(DIRECTION) ** -0.5)  # as long, but its largest element is small
 
@@ -27,14 +29,13 @@ def _uneven(*factors: float) -> Tensor:
 
 # Samples of one batch whose gradients are long and short, in several directions.
 _SAMPLES = torch.stack([20 * DIRECTION, 5 * DIRECTION.roll(3), 0.2 * DIRECTION.flip(0)])
-_LONG = (10.0, 1e3, 1e5)
 _LEAST_SCALE = 16.0  # a smaller power of two is more likely a number of micro-batches than a loss scale
 
 
 def _long(subject: StepSubject, expected: Callable[[Tensor], Tensor] | None) -> tuple[list[float], float | None]:
     """The long gradients with which it steps, up to the first one that it scales, and this one's length or None."""
     taken = []
-    for length in _LONG:
+    for length in LONG:
         applied = subject.run([length * DIRECTION]).applied
         if applied.isfinite().all() and applied.norm() > 0:
             taken.append(length)
@@ -58,9 +59,9 @@ def _fit(subject: StepSubject, slope: float, length: float, shape) -> tuple[Cut,
     probes = [length * DIRECTION, 30 * about * _FLAT, 0.05 * about * DIRECTION]
     probes += [30 * about * _uneven(0.2, 0.1, 4.0), 10 * about * _uneven(0.01, 4.0, 0.02)]
     answers = [(slope * g, subject.run([g]).applied) for g in probes]
-    longest = subject.run([_LONG[-1] * DIRECTION])
+    longest = subject.run([LONG[-1] * DIRECTION])
     if longest.seen or longest.moved.norm() > 0:  # it may be left out
-        answers.append((slope * _LONG[-1] * DIRECTION, longest.applied))
+        answers.append((slope * LONG[-1] * DIRECTION, longest.applied))
     for around in _shaped(shape):
         for cut in CUTS:
             limit = cut.limit_of(answers[0][1], answers[0][0])
@@ -92,27 +93,9 @@ def _is_scale(number: float) -> bool:
     return number >= _LEAST_SCALE and abs(math.log2(number) - round(math.log2(number))) < 1e-3
 
 
-def _pairs(step: Step) -> list[tuple[Tensor, Tensor]]:
-    """Each step's gradients when it was taken, and the same when the function had returned."""
-    return [*zip(step.seen, step.after, strict=False), *[(seen, step.after[-1]) for seen in step.seen[-1:]]]
-
-
-def _judge_unscaled(subject: StepSubject, lengths: list[float]) -> Operation:
-    for length in lengths:
-        step = subject.run([length * DIRECTION])
-        if any((now - seen).norm() > 0.01 * seen.norm() > 0 and now.norm() > 0 for seen, now in _pairs(step)):
-            said = (
-                f"a gradient of norm {length:g} was applied whole and cut to {step.after[0].norm():.3g} after its use"
-            )
-            return Operation("norm clipping", findings=[finding("clip-after-step", said)])
-    step = subject.run([10 * DIRECTION])
-    said = f"with max_norm = 1 a gradient of norm 10 was applied with norm {step.applied.norm():.4g}"
-    return Operation("no scaling", findings=[finding("never-scales", said)], whole=True)
-
-
 def _judge_parts(subject: StepSubject, expected: Callable[[Tensor], Tensor]) -> list[Finding]:
     """Parameters that stay whole while others are scaled."""
-    gradient = _LONG[-1] * DIRECTION
+    gradient = LONG[-1] * DIRECTION
     applied = subject.run([gradient]).applied.split(SIZES)
     whole = [close(part, g) for part, g in zip(applied, expected(gradient).split(SIZES), strict=True)]
     if not any(whole) or all(whole):
@@ -167,14 +150,41 @@ def _judge_limit(subject: StepSubject, slope: float, cut: Cut, limit: float, len
         family = f"{cut.family} of each sample's own gradient, as in DP-SGD"
         many = near(limit, ROWS) or near(limit, 1)
         return Operation(family, law, per_sample=True, sound=cut.sound and (many or _own(subject, cut, limit, length)))
-    if _own(subject, cut, limit, length):
-        own = "" if near(limit, 1) else f": it clips by {cut.kind} at {limit:.4g}, a number of its own"
-        undecided.append(f"whether it heeds max_norm: 0.5 and 1 gave the same step{own}")
-        return Operation(cut.family, Law(cut.apply, limit, slope), sound=cut.sound)
+    own = _own(subject, cut, limit, length)
+    if own:
+        law = Law(cut.apply, limit, slope)
+    said, enlarged = _at_other_limits(subject, law, own)
+    if enlarged:
+        return Operation(cut.family, law, [finding("scales-up", said)])
+    if own and not said:
+        number = "" if near(limit, 1) else f": it clips by {cut.kind} at {limit:.4g}, a number of its own"
+        undecided.append(f"whether it heeds max_norm: 0.5 and 1 gave the same step{number}")
+        return Operation(cut.family, law, sound=cut.sound)
     differs = not near(limit, 1) and not near(applied.norm(), 1) and not subject.moves_by_itself
-    if differs and cut.sound:
+    if said:
+        undecided.append(f"how it heeds max_norm: {said}")
+    elif differs and cut.sound:
         undecided.append(f"how it scales: {made}")
-    return Operation(cut.family, law, sound=cut.sound and not differs)
+    return Operation(cut.family, law, sound=cut.sound and not differs and not said)
+
+
+def _at_other_limits(subject: StepSubject, law: Law, own: bool) -> tuple[str, bool]:
+    """What differs from the law where max_norm is not 1, or "", and whether gradients were enlarged by that."""
+    found = []
+    for max_norm in (0.5, 2.0):
+        expected = law if own else law._replace(limit=max_norm * law.limit)
+        for length in (0.3, 0.7, 1.5, 10.0):
+            gradient = law.limit / law.before * length * DIRECTION
+            applied, right = subject.run([gradient], max_norm).applied, expected(gradient)
+            if applied.norm() == 0 or close(applied, right):
+                continue
+            said = (
+                f"with max_norm = {max_norm:g} a gradient of norm {gradient.norm():.4g} was applied with norm "
+                f"{applied.norm():.4g}"
+            )
+            whole = abs(law.before * law.after) * gradient.norm()
+            found.append((said + f" in place of {right.norm():.4g}", bool(applied.norm() > 1.01 * whole)))
+    return max(found, key=lambda pair: pair[1], default=("", False))
 
 
 def _own(subject: StepSubject, cut: Cut, limit: float, length: float) -> bool:
@@ -194,18 +204,16 @@ def judge_operation(subject: StepSubject, undecided: list[str]) -> Operation:
 
     lengths, length = _long(subject, None if slope is None else expected)
     if not lengths:
-        error = subject.run([10 * DIRECTION]).error
-        why = f"; it raised {type(error).__name__}: {error}" if error else ""
-        undecided.append(f"what it does with long gradients: it took no step with one of norm 10{why}")
-        return Operation("a step that is left out where the gradient is long", recognised=False)
+        return judge_none(subject, undecided)
     if length is None:
-        return _judge_unscaled(subject, lengths)
+        return judge_unscaled(subject, lengths)
     applied = subject.run([length * DIRECTION]).applied
     if slope is None:
-        return _judge_bent(subject, length, applied, undecided)
+        return judge_bent(subject, length, applied, undecided)
     fitted = _fit(subject, slope, length, shape)
     parts = _judge_parts(subject, expected)
     if fitted is None:
+        parts += enlarged(subject, 10.0, expected(10 * DIRECTION))
         if not parts:
             undecided.append(
                 f"how it scales: max_norm = 1 made of a gradient of norm {length:g} one of norm {applied.norm():.4g}"
@@ -214,8 +222,8 @@ def judge_operation(subject: StepSubject, undecided: list[str]) -> Operation:
     cut, limit = fitted
     if name:
         cut = replace(cut, family=f"{cut.family}, {name}")
-    if length == _LONG[0]:
-        _judge_skipping(subject, undecided)
+    if length == LONG[0]:
+        judge_skipping(subject, undecided)
     operation = _judge_limit(subject, slope, cut, limit, length, undecided)
     bends = [_by_value(cut, limit, applied)] if cut.bends else []
     operation.findings = parts + bends + operation.findings
@@ -226,27 +234,3 @@ def _by_value(cut: Cut, limit: float, applied: Tensor) -> Finding:
     cosine = torch.cosine_similarity(applied, DIRECTION, 0)
     said = f"{cut.bends.format(limit=limit)}: the norm is {applied.norm():.4g}, and the cosine with the gradient"
     return finding("clip-by-value", f"{said} {cosine:.3f}")
-
-
-def _judge_skipping(subject: StepSubject, undecided: list[str]) -> None:
-    for length in _LONG[1:]:
-        step = subject.run([length * DIRECTION])
-        if step.error is None and step.moved.norm() == 0:
-            undecided.append(f"whether it is meant to leave steps out: it took none with a gradient of norm {length:g}")
-            return
-
-
-def _judge_bent(subject: StepSubject, length: float, applied: Tensor, undecided: list[str]) -> Operation:
-    """What does not treat short gradients linearly: normalisation, of all or of each parameter, or what is unknown."""
-    short = subject.run([0.1 * DIRECTION]).applied
-    pieces = list(zip(short.split(SIZES), DIRECTION.split(SIZES), strict=True))
-    if close(short, applied) and all(torch.cosine_similarity(a, g, 0) > 0.9999 for a, g in pieces):
-        said = f"with max_norm = 1 a gradient of norm 0.1 was applied with norm {short.norm():.4g}"
-        if close(applied, float(applied.norm()) * DIRECTION):
-            law = Law(to_norm, float(applied.norm()))
-            return Operation("normalisation", law, [finding("scales-up", said)])
-        return Operation("normalisation of each parameter by itself", findings=[finding("scales-up", said)])
-    undecided.append(
-        f"how it scales: max_norm = 1 made of a gradient of norm {length:g} one of norm {applied.norm():.4g}"
-    )
-    return Operation("another scaling", recognised=False)

@@ -1,101 +1,22 @@
-"""A model whose gradient is chosen beforehand, and the record of one optimiser step on it."""
+"""The record of one optimiser step on gradients that are chosen beforehand."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..probes import own_random
 from .calling import Style
 from .memory import Memory
+from .network import ROWS, WEIGHTS, Loss, Network, Recorder, flat
 from .scalers import at_scale
-
-NAMES = ("first", "second", "third")  # the model's parameters: a vector, a matrix, a vector
-SHAPES = ((2,), (2, 3), (2,))
-SIZES = (2, 6, 2)
-_GROUPS = (2, 1)  # parameters in each group of the optimiser
-ROWS = 3  # samples a micro-batch
-SCALE = 1024.0
-# No number of the probes is another one's: max_norm is 1, the learning rate this, the loss is near 37.
-RATE = 0.37
-# A direction of length 1 with elements on both sides of 0.1, so that clipping values bends it.
-DIRECTION = torch.tensor([0.6, -0.05, 0.3, 0.02, -0.5, 0.04, 0.4, -0.03, 0.2, 0.06], dtype=torch.float64)
-DIRECTION = DIRECTION / DIRECTION.norm()
-# Weights other than 0, at right angles to it so that the output stays as it is.
-WEIGHTS = torch.tensor([0.05, 0.6, -0.07, 0.4, 0.1, 0.8, -0.3, 0.5, 0.14, 0.16], dtype=torch.float64)
-WEIGHTS = WEIGHTS - (WEIGHTS @ DIRECTION) * DIRECTION
-
-
-class Output(dict):
-    """What models of Hugging Face return where they are given the labels: ``loss`` and ``logits``."""
-
-    def __getattr__(self, name: str) -> Tensor:
-        return self[name]
-
-    def __getitem__(self, key: Any) -> Tensor:
-        return [*self.values()][key] if isinstance(key, int) else super().__getitem__(key)
-
-
-class Network(nn.Module):
-    """``<w, x>`` over its part of x: the gradient of the mean output is the mean of x, whatever the parameters are."""
-
-    def __init__(self, members: range, weights: Tensor):
-        super().__init__()
-        parts = weights.split(SIZES)
-        for i in members:
-            self.register_parameter(NAMES[i], nn.Parameter(parts[i].reshape(SHAPES[i]).to(torch.get_default_dtype())))
-        start = sum(SIZES[: members.start])
-        self.part = slice(start, start + sum(SIZES[i] for i in members))
-
-    def forward(self, *inputs: Any, **named: Any) -> Tensor:
-        given = [v for v in (*inputs, *named.values()) if isinstance(v, Tensor) and v.shape[-1:] == (sum(SIZES),)]
-        if not given:
-            raise TypeError(f"the model was called without an input of shape (N, {sum(SIZES)})")
-        scores = given[0][..., self.part] @ torch.cat([p.flatten() for p in self.parameters()])
-        return Output(loss=loss_fn(scores), logits=scores) if "labels" in named else scores
-
-
-class Recorder(torch.optim.SGD):
-    """Plain gradient descent, which keeps the gradients of every step."""
-
-    def __init__(self, parameters: list[Tensor]):
-        self.all = parameters
-        groups = [self.all[: _GROUPS[0]], self.all[_GROUPS[0] :]]
-        super().__init__([{"params": group} for group in groups if group], lr=RATE)
-        self.clear()
-
-    def clear(self) -> None:
-        self.kept: list[list[Tensor]] = []
-        self.seen: list[Tensor] = []
-        self.done = torch.zeros(sum(p.numel() for p in self.all), dtype=torch.float64)  # what all steps together took
-
-    def step(self, closure=None):
-        before = flat(self.all)
-        loss = super().step(closure)
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.all]
-        self.kept.append(gradients)  # the tensors themselves: what is done to them after the step shows in them
-        self.seen.append(flat(gradients))
-        self.done += before - flat(self.all)
-        return loss
-
-
-def flat(tensors: Iterable[Tensor]) -> Tensor:
-    """A copy of all elements, in double precision."""
-    return torch.cat([(t.detach().to_dense() if t.is_sparse else t.detach()).flatten().double() for t in tensors])
-
-
-def loss_fn(output: Any, *rest: Any, **named: Any) -> Tensor:
-    """The mean output, moved away from 0: as ``loss_fn(output)``, ``(output, y)``, ``(model, batch)``."""
-    if isinstance(output, nn.Module):
-        batch = [*rest, *named.values()][0]
-        batch = [*batch.values()] if isinstance(batch, dict) else batch
-        output = output(*batch) if isinstance(batch, (tuple, list)) else output(batch)
-    return output.mean() + 37.0
+from .watch import Watch
 
 
 @dataclass
@@ -109,19 +30,22 @@ class Step:
     after: list[Tensor] = field(default_factory=list)  # the same gradients when the function had returned
     returned: dict[str, float] = field(default_factory=dict)  # where in the result: the number
     error: Exception | None = None
+    asked: bool = True  # whether it asked for the loss
 
 
-def _numbers(result: Any, where: str = "") -> dict[str, float]:
-    if isinstance(result, Tensor):
-        return {where: float(result.detach())} if result.numel() == 1 and result.dtype != torch.bool else {}
-    if isinstance(result, (int, float)) and not isinstance(result, bool):
+def _numbers(result: Any, where: str = "", depth: int = 4) -> dict[str, float]:
+    if isinstance(result, (Tensor, np.ndarray)):
+        result = result.tolist() if (result.size if isinstance(result, np.ndarray) else result.numel()) == 1 else None
+        while isinstance(result, list):
+            (result,) = result
+    if isinstance(result, numbers.Real) and not isinstance(result, bool):
         return {where: float(result)}
-    if dataclasses.is_dataclass(result) and not isinstance(result, type):
-        result = vars(result)
     if isinstance(result, (tuple, list)):
         result = dict(enumerate(result))
-    parts = result.items() if isinstance(result, dict) else ()
-    return {place: n for key, part in parts for place, n in _numbers(part, f"{where}/{key}").items()}
+    elif not isinstance(result, (dict, type, nn.Module, torch.optim.Optimizer)):
+        result = getattr(result, "__dict__", None)  # of a dataclass, a namespace, an object of the reader's
+    parts = result.items() if isinstance(result, dict) and depth else ()
+    return {place: n for key, part in parts for place, n in _numbers(part, f"{where}/{key}", depth - 1).items()}
 
 
 @dataclass(frozen=True)
@@ -155,11 +79,10 @@ class StepSubject:
             step.applied = step.applied - self._run([0 * g for g in gradients], max_norm, **options).applied
         return step
 
-    def _run(
-        self, gradients, max_norm, *, scale=1.0, poison=0.0, times=1, earlier=(), weights=False, seed=0
-    ) -> Step:
+    def _run(self, gradients, max_norm, *, scale=1.0, poison=0.0, times=1, earlier=(), weights=False, seed=0) -> Step:
         members = [range(3)] if self.style.count("network") == 1 else [range(2), range(2, 3)]
-        networks = [Network(part, WEIGHTS * weights) for part in members]
+        loss_fn = Loss()
+        networks = [Network(part, WEIGHTS * weights, self.style.answer, loss_fn) for part in members]
         parameters = [p for network in networks for p in network.parameters()]
         parts = [parameters] if self.style.count("optimizer") == 1 else [parameters[:2], parameters[2:]]
         optimizers = [Recorder(part) for part in parts]
@@ -168,11 +91,12 @@ class StepSubject:
         gradients = gradients * self.copies if len(gradients) == 1 else gradients
         scaler = torch.amp.GradScaler("cpu", init_scale=scale) if self.style.scaler else None
         error = result = None
-        with at_scale(self.held, scale), own_random(seed):
+        watch = Watch(parameters, optimizers)
+        with at_scale(self.held, scale), own_random(seed), watch:
             for wanted in (*([g] * self.copies for g in earlier), *[gradients] * times):
                 before = flat(parameters)
-                for optimizer in optimizers:
-                    optimizer.clear()
+                for record in (*optimizers, watch):
+                    record.clear()
                 for batches in self._calls(wanted):
                     arguments, named = self.style.arguments(networks, optimizers, loss_fn, batches, max_norm, scaler)
                     try:
@@ -183,7 +107,8 @@ class StepSubject:
                     break
         if self.memory:
             self.memory.put_back()
-        return self._step(optimizers, before - flat(parameters), parameters, result, error)
+        step = self._step(optimizers, watch, before - flat(parameters), parameters)
+        return replace(step, returned=_numbers(result), error=error, asked=loss_fn.called)
 
     def _calls(self, gradients: list[Tensor]) -> list[list[Any]]:
         spread = torch.linspace(-1, 1, ROWS, dtype=torch.float64)[:, None]
@@ -192,7 +117,7 @@ class StepSubject:
         batches = [self.style.batch(x.to(torch.get_default_dtype())) for x in samples]
         return [[batch] for batch in batches] if self.over_calls else [batches]
 
-    def _step(self, optimizers, moved: Tensor, parameters: list[Tensor], result: Any, error) -> Step:
+    def _step(self, optimizers: list[Recorder], watch: Watch, moved: Tensor, parameters: list[Tensor]) -> Step:
         count = max(len(optimizer.seen) for optimizer in optimizers)
 
         def joined(lists: list[list[Tensor]]) -> list[Tensor]:
@@ -204,8 +129,14 @@ class StepSubject:
         # The mean: several steps on one micro-batch, as in PPO's epochs, are the same step several times.
         means = [torch.stack(o.seen).mean(0) if o.seen else torch.zeros_like(o.done) for o in optimizers]
         applied = torch.cat(means) if count else moved / self.rate
-        after = joined([[flat(kept) for kept in o.kept] for o in optimizers])
+        seen, after = (
+            joined([o.seen for o in optimizers]),
+            joined([[flat(kept) for kept in o.kept] for o in optimizers]),
+        )
+        done = torch.cat([o.done for o in optimizers])
+        if not count and watch.steps:  # it steps with an optimiser that it makes by itself
+            seen, after = (list(tensors) for tensors in zip(*watch.joined(), strict=True))
+            applied, done = torch.stack(seen).mean(0), watch.done
         if all(p.grad is not None for p in parameters):
             after.append(flat(p.grad for p in parameters))
-        done = torch.cat([o.done for o in optimizers])
-        return Step(applied, moved, done, joined([o.seen for o in optimizers]), after, _numbers(result), error)
+        return Step(applied, moved, done, seen, after)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from .cuts import centralised
-from .run import DIRECTION, NAMES, SIZES, StepSubject
+from .network import DIRECTION, NAMES, SIZES
+from .run import StepSubject
 
 _SHORT = (0.1, 1e-3, 1e-7)
 

@@ -30,6 +30,27 @@ def test_verdicts_are_counted_in_english(counts, text):
     assert gpbook.tally(words) == text
 
 
+def record(measurements: int, verdicts: int, seeds: int) -> dict:
+    claims = [{"seeds": list(range(seeds))}] * verdicts
+    return {"measurements": [{"values": [0.0] * seeds}] * measurements, "claims": claims}
+
+
+@pytest.mark.parametrize(
+    ("counts", "used", "held"),
+    [
+        ((8, 1, 0), "on a CPU, torch ", " every change. 8 measurements, 1 verdict.</p>"),
+        ((1, 0, 1), "on a CPU, 1 seed, torch ", " every change. 1 measurement.</p>"),
+        ((2, 3, 5), "on a CPU, up to 5 seeds, torch ", " every change. 2 measurements, 3 verdicts.</p>"),
+        ((0, 2, 1), "on a CPU, 1 seed, torch ", " every change. 2 verdicts.</p>"),
+    ],
+)
+def test_the_line_under_a_chapter_leaves_out_what_is_nothing(counts, used, held, monkeypatch):
+    monkeypatch.setattr(gpbook.evidence, "load_evidence", lambda folder: {"06": record(*counts)})
+    line = gpbook.strip
+    assert used in line("06") and line("06").endswith(held)
+    assert line("99") == ""
+
+
 def test_a_recorded_run_says_what_it_was():
     text = gpbook.provenance(RECORD)
     assert text.startswith("The full preset, seeds 0 to 2, run on 2026-11-21 on CPU, 1 thread; ")
@@ -53,15 +74,20 @@ def test_the_page_has_the_figure_and_not_the_image_behind_it():
     assert context["body"] == '<p>before</p><svg role="img"></svg><img src="other.png"><figcaption>after</figcaption>'
 
 
-BOX = '<p><span class="gp-long" data-claim="gp-stability"></span> Because.</p>'
+BOX = '<p><strong>Verdict: holds.</strong> <span class="gp-long" data-claim="gp-stability"></span> Because.</p>'
+# The longer run's word, and what it and "holds" both carry.
+BOTH = {"holds": "holds", "holds if": "holds if", "does not hold": "not decided"}
 
 
-@pytest.mark.parametrize("word", ["holds", "does not hold"])
+@pytest.mark.parametrize("word", BOTH)
 def test_a_verdict_shows_what_became_of_it_in_the_longer_run(word, monkeypatch):
     claim = {"id": "gp-stability", "word": word, "budget": "MLPs; 2,400 steps."}
     record = {"claims": [claim, {"id": "balance", "word": "holds if"}]}
     monkeypatch.setattr(gpbook.runs, "latest", lambda chapter, preset, folder: record if preset == "long" else None)
-    assert f"In a longer run (MLPs; 2,400 steps): <strong>{word}</strong>." in gpbook.with_longer_runs(BOX, "06")
+    box = gpbook.with_longer_runs(BOX, "06")
+    assert f"In a longer run (MLPs; 2,400 steps): <strong>{word}</strong>." in box
+    assert f"<strong>Verdict: {BOTH[word]}.</strong>" in box
+    assert ("In the run on this page: holds." in box) == (word != "holds")
     assert ("also in the longer" in gpbook.both_words("gp-stability", "06", "holds")) == (word == "holds")
 
 

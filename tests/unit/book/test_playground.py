@@ -105,6 +105,55 @@ def test_chapter_12_says_of_its_small_page_what_the_page_does():
             assert last["step"] == 400 and last["modes"] <= 3
 
 
+# Each preset's sentence, read off a run of one seed: steps, and what holds of the looks at it, one every 100 steps.
+# `node book/playground/presets.mjs` shows ten seeds of 5,000 steps.
+PRESETS = {
+    "vanishing gradient": (300, lambda seen: all(look["generatorNorm"] < 1e-6 and not look["modes"] for look in seen)),
+    "mode collapse": (1500, lambda seen: all(look["modes"] <= 2 and look["steepest"] < 0.2 for look in seen)),
+    "clipping too tight": (300, lambda seen: all(look["steepest"] < 0.01 and look["modes"] < 8 for look in seen)),
+    "λ too small": (500, lambda seen: seen[-1]["middle"] > 10 and -seen[-1]["criticLoss"] > 5 * seen[-1]["distance"]),
+    "exploding step": (20, lambda seen: seen[-1].get("diverged", False)),
+    "scale the norms": (500, lambda seen: all("modes" in look and look["modes"] <= 5 for look in seen)),
+}
+
+
+@needs_node
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_does_what_its_sentence_says(name):
+    steps, holds = PRESETS[name]
+    lines = node.run(str(FOLDER / "presets.mjs"), "1", str(steps), name).splitlines()
+    (seen,) = [json.loads(line)["seen"] for line in lines]
+    assert len(seen) == max(1, steps // 100) and holds(seen), seen
+
+
+@needs_node
+def test_the_arrows_point_against_the_gradient_of_the_loss():
+    errors = dict(ask("pulls"))
+    assert sorted(errors) == sorted(playground_golden.LOSS_NAMES)
+    # Central differences of single-precision values.
+    assert max(errors.values()) < 1e-3, errors
+
+
+@needs_node
+def test_the_distance_is_that_of_gpcore():
+    for found in ask("distance"):
+        first, second = (torch.tensor(found[name], dtype=torch.float64).view(-1, 2) for name in ("first", "second"))
+        assert found["distance"] == pytest.approx(gp.wasserstein_distance(first, second), rel=1e-9)
+
+
+@needs_node
+def test_two_runs_are_shown_at_one_step_and_neither_runs_ahead():
+    found = ask("together")
+    steps = [first for first, second in found["shown"] if first == second]
+    assert len(steps) == len(found["shown"]) == 14
+    # It began anew after the eighth look, and took two single steps at the end.
+    assert steps[0] == steps[8] == 0 and steps[7] > 7 and steps[12:] == [steps[11] + 1, steps[11] + 2]
+    assert steps[:8] == sorted(set(steps[:8])) and steps[8:] == sorted(set(steps[8:]))
+    # Both are told the same next step, and only while both stand at the last one.
+    first, second = ([told[1:] for told in found["told"] if told[0] == run] for run in (0, 1))
+    assert first == second and all(a == b < to for to, a, b in first)
+
+
 @needs_node
 def test_the_real_samples_are_those_of_gpcore():
     found = ask("centers")

@@ -39,7 +39,7 @@ def two_sided_of_images_and_output(images, output, weight=10):
     return weight * two_sided(gradient.reshape(len(images), -1).norm(2, dim=1))
 
 
-@judged("eps-constant")
+@judged(said="the points are its caller's")
 def of_y_and_x(y, x):
     (gradient,) = grad(y, x, torch.ones_like(y), create_graph=True)
     return two_sided(gradient.view(len(x), -1).norm(dim=1))
