@@ -85,9 +85,18 @@ function diverging() {
     const { diverged, generator } = play.step();
     if (!diverged) continue;
     const kept = JSON.stringify(copied(play.critic)) === JSON.stringify(before);
-    return { step, kept: kept || generator !== null, finite: Number.isFinite(largest(play.generator)) };
+    const finite = [play.critic, play.generator].map((net) => Number.isFinite(largest(net)));
+    return { step, kept: kept || generator !== null, finite };
   }
   return null;
+}
+
+// The critic's step is so long that the generator's loss overflows in the same step.
+function divergingGenerator() {
+  const play = start({ optimizer: "sgd", constraint: "none", criticSteps: 1, lrCritic: 1e200 });
+  const before = JSON.stringify(copied(play.generator));
+  const { critic, diverged } = play.step();
+  return { critic: critic.diverged, diverged, kept: JSON.stringify(copied(play.generator)) === before };
 }
 
 // Parameters at the start: of one seed with other data, of other seeds, of both networks' first layers.
@@ -232,6 +241,18 @@ function stopped() {
   return { end, after, anew: { step, diverged, playing, turn }, once: posted.at(-1).step, rows: rowsOf([end]).length };
 }
 
+// A loss that is not finite ends a run for good, even where the next step could be taken: here other data are chosen.
+function goneForGood() {
+  const { send, ring, posted, settings } = session({ data: "drawn", points: [[1e30, 1e30]] });
+  send({ type: "play" });
+  ring(2);
+  send({ type: "change", settings: { ...settings, data: "8_gaussians" } });
+  send({ type: "once" });
+  const { step, diverged } = posted.at(-1);
+  send({ type: "play" });
+  return { step, diverged, waiting: timers.length };
+}
+
 // Starting again and again does not use the memory up.
 function startedOften() {
   const { send, posted, settings } = session({ width: 256 });
@@ -239,7 +260,8 @@ function startedOften() {
   return posted.length;
 }
 
-const asked = { updates, moved, clipped, scaled, lookedAt, shownTwice, diverging, started, memory, again };
-const ofSessions = { played, paced, rate, stopped, startedOften };
+const seen = { updates, moved, clipped, scaled, lookedAt, shownTwice, diverging, divergingGenerator };
+const asked = { ...seen, started, memory, again };
+const ofSessions = { played, paced, rate, stopped, goneForGood, startedOften };
 const answers = Object.entries({ ...asked, ...ofSessions }).map(([name, answer]) => [name, answer()]);
 console.log(JSON.stringify(Object.fromEntries(answers)));

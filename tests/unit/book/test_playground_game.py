@@ -54,7 +54,8 @@ def test_looking_changes_nothing_and_shows_the_same_samples_each_time(seen):
 def test_a_loss_that_is_not_finite_ends_the_game_before_the_update(seen):
     """The page's own example of an exploding step, on a small network."""
     found = seen["diverging"]
-    assert found and 1 < found["step"] < 100 and found["kept"] and found["finite"]
+    assert found and 1 < found["step"] < 100 and found["kept"] and found["finite"] == [True, True]
+    assert seen["divergingGenerator"] == {"critic": False, "diverged": True, "kept": True}
 
 
 def test_a_seed_starts_both_networks_apart_and_other_data_do_not_change_them(seen):
@@ -106,3 +107,4 @@ def test_a_session_that_diverged_stays_where_it_is_until_it_is_started_again(see
     assert (after["diverged"], after["playing"], after["step"]) == (True, False, end["step"])
     assert stopped["anew"] == {"step": 0, "diverged": False, "playing": False, "turn": 8}
     assert stopped["once"] == 1
+    assert seen["goneForGood"] == {"step": 0, "diverged": True, "waiting": 0}

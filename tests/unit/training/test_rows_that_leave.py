@@ -105,6 +105,30 @@ def test_where_the_first_rows_diverge_the_others_are_their_single_runs(scaling):
     assert all(run.diverged_at is None for run in grid[0.02, thresholds[1]])
 
 
+@pytest.mark.parametrize("scaling", ["none", "clip_value", "zclip", "autoclip"])
+def test_where_the_rows_of_one_seed_leave_the_others_are_their_single_runs(scaling):
+    """Every second row goes on: a row of the data that only the first of two seeds draws, in its 31st step, is NaN."""
+    seeds, steps, n, size = (4, 2), 40, 4, 3000
+    of_seed = {seed: torch.Generator().manual_seed(seed) for seed in seeds}
+    of_seed = {s: [torch.randint(size, (n,), generator=g).tolist() for _ in range(steps)] for s, g in of_seed.items()}
+    elsewhere = {row for seed, parts in of_seed.items() for i, part in enumerate(parts) if (seed, i) != (4, 30)
+                 for row in part}  # fmt: skip
+    x = torch.randn(size, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    y = x[:, :1].clone()
+    x[next(row for row in of_seed[4][30] if row not in elsewhere)] = torch.nan
+    config = gp.SupervisedConfig(
+        lambda: nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1)).double(), (x, y),
+        loss=lambda output, y: (output - y).square().mean(), optimizer="adam", scaling=scaling, steps=steps,
+        batch_size=n, device="cpu",
+    )  # fmt: skip
+    thresholds = {"autoclip": (20.0, 80.0)}.get(scaling, (0.1, 1.0))
+    for (rate, threshold), (gone, stays) in gp.train_grid(config, seeds, lr=(0.1, 0.02), threshold=thresholds).items():
+        assert (gone.diverged_at, stays.diverged_at) == (30, None)
+        alone = gp.train_supervised(dataclasses.replace(config, lr=rate, threshold=threshold, seed=2))
+        assert stays.norm_scaled == pytest.approx(alone.norm_scaled, rel=1e-6)
+        torch.testing.assert_close(vector(stays.model), vector(alone.model), rtol=1e-6, atol=1e-9)
+
+
 def drawn(seed, steps, n_critic, n, size):
     """The rows of the data that a run without a penalty draws, step by step."""
     rng, rows = torch.Generator().manual_seed(seed), []
@@ -117,13 +141,16 @@ def drawn(seed, steps, n_critic, n, size):
 
 
 def test_where_the_first_replica_diverges_late_the_others_are_their_single_runs():
-    """Adam's state has been filled by then: a row of the data that only seed 5 draws, in its third step, is NaN."""
+    """Adam's state has been filled by then: a row of the data that only seed 5 draws is NaN.
+
+    It draws it for the last critic step of its third step, whose numbers are logged for those that stay.
+    """
     steps, n_critic, n, size = 6, 2, 8, 4000
     of_seed = {seed: drawn(seed, steps, n_critic, n, size) for seed in (5, 1, 3)}
     elsewhere = {row for seed, parts in of_seed.items() for i, part in enumerate(parts) if (seed, i) != (5, 2)
                  for row in part}  # fmt: skip
     data = torch.randn(size, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    data[next(row for row in of_seed[5][2] if row not in elsewhere)] = torch.nan
+    data[next(row for row in of_seed[5][2][n : 2 * n] if row not in elsewhere)] = torch.nan
     config = gp.Config(
         data=data, constraint="none", steps=steps, n_critic=n_critic, batch_size=n, width=4, depth=1, lr_critic=1e-2,
         lr_generator=1e-2, log_every=1, device="cpu",
