@@ -183,7 +183,7 @@ def test_the_experiments_in_the_text_set_the_page(site, served, browser):  # noq
     with Visit(browser, served) as visit:
         page = visit.open(PAGE)
         wait_for_step(page, 5)
-        experiments = page.locator('article li > a[href^="#"]')
+        experiments = page.locator('article li p > a[href*="="]')
         assert experiments.count() == 4
         for experiment in experiments.all():
             words = set(experiment.get_attribute("href")[1:].split("&"))
