@@ -143,28 +143,27 @@ function again() {
   });
 }
 
-// A session on a clock and with timers of our own: every call of the clock takes a millisecond.
+// A session on a clock and with timers of our own: every look at the clock takes a millisecond.
 let time = 0;
 let timers = [];
 globalThis.performance = { now: () => (time += 1) };
-globalThis.setTimeout = (work, wait) => timers.push({ work, wait });
+globalThis.setTimeout = (work) => timers.push(work);
 globalThis.clearTimeout = () => (timers = []);
 
 function session(more = {}) {
   const posted = [];
   [time, timers] = [0, []];
   const settings = { ...SMALL, ...more };
-  const send = createSession(({ generated, real, values, norms, kernel, ...said }) => posted.push(said), {
-    slice: 5,
-    period: 20,
-  });
-  // Let the next timer ring, `times` times; what was waited for.
-  const ring = (times = 1) =>
-    Array.from({ length: times }, () => {
-      const next = timers.shift();
-      next?.work();
-      return next?.wait ?? null;
-    });
+  const send = createSession(({ generated, real, values, norms, arrows, kernel, modes, ...said }) => posted.push(said), 4);
+  // Let timers ring until none waits, at most `times`; how many rang.
+  const ring = (times = 100) => {
+    let rang = 0;
+    while (timers.length && rang < times) {
+      timers.shift()();
+      rang++;
+    }
+    return rang;
+  };
   send({ type: "start", settings, turn: 7 });
   return { send, ring, posted, settings };
 }
@@ -172,7 +171,7 @@ function session(more = {}) {
 const rowsOf = (posted) => posted.flatMap(({ rows }) => rows);
 
 // What a game alone measures; from `change` on with other settings.
-function alone(steps, change = Infinity, other = {}) {
+function alone(steps, change, other) {
   const play = start({}, bestKernel());
   return Array.from({ length: steps }, (_, i) => {
     const { critic: c, generator: g } = play.step(i < change ? SMALL : { ...SMALL, ...other });
@@ -180,77 +179,65 @@ function alone(steps, change = Infinity, other = {}) {
   });
 }
 
-function played() {
+function answered() {
   const { send, ring, posted, settings } = session();
-  send({ type: "play" });
-  ring(6);
   const other = { threshold: 0.01, criticSteps: 2 };
-  const before = rowsOf(posted).length;
-  send({ type: "pause" });
-  const change = rowsOf(posted).length;
+  send({ type: "until", step: 12 });
+  const rang = ring();
   send({ type: "change", settings: { ...settings, ...other } });
-  send({ type: "play" });
-  ring(3);
-  send({ type: "pause" });
-  const waiting = timers.length;
-  ring(2);
-  const rows = rowsOf(posted);
-  return { first: posted[0], before, rows, alone: alone(rows.length, change, other), waiting, last: posted.at(-1) };
+  send({ type: "until", step: 15 });
+  ring();
+  send({ type: "until", step: 11 });
+  const idle = timers.length;
+  return { posted, rang, idle, rows: rowsOf(posted), alone: alone(15, 12, other) };
 }
 
-function paced() {
+function sleeping() {
   const { send, ring, posted } = session();
-  send({ type: "pace", pace: 10 });
-  send({ type: "play" });
-  const waits = ring(3);
-  const steps = posted.map(({ step }) => step);
-  send({ type: "awake", awake: false });
-  ring(3);
-  const asleep = posted.at(-1).step;
-  send({ type: "awake", awake: true });
+  send({ type: "until", step: 30 });
   ring(1);
-  const awake = posted.at(-1).step;
-  send({ type: "once" });
-  return { waits, steps, asleep, awake, once: posted.at(-1), turn: posted.map(({ turn }) => turn) };
+  send({ type: "awake", awake: false });
+  ring();
+  const [asleep, waiting] = [posted.length, timers.length];
+  send({ type: "awake", awake: true });
+  ring();
+  return { asleep, waiting, end: posted.at(-1).step, rows: rowsOf(posted).length };
 }
 
-// Steps a second, on a clock on which a quarter of a second passes between two steps.
-function rate() {
-  const { send, ring, posted } = session();
-  send({ type: "pace", pace: 4 });
-  send({ type: "play" });
-  for (let i = 0; i < 8; i++) {
-    time += 250;
-    ring(1);
+// The distance is measured at the start and after every fifty steps.
+function distances() {
+  const { send, ring, posted } = session({ lrGenerator: 0.1 });
+  for (const step of [20, 50, 60]) {
+    send({ type: "until", step });
+    ring();
   }
-  return posted.map((said) => said.rate);
+  return posted.map(({ distance }) => distance);
 }
 
 function stopped() {
   const { send, ring, posted, settings } = session({ ...EXPLODING, batch: 32 });
-  send({ type: "play" });
-  ring(60);
+  send({ type: "until", step: 200 });
+  ring(300);
   const end = posted.at(-1);
-  send({ type: "play" });
-  ring(3);
-  send({ type: "once" });
-  const after = posted.at(-1);
+  send({ type: "until", step: 400 });
+  const waiting = timers.length;
   send({ type: "start", settings, turn: 8 });
-  const { step, diverged, playing, turn } = posted.at(-1);
-  send({ type: "once" });
-  return { end, after, anew: { step, diverged, playing, turn }, once: posted.at(-1).step, rows: rowsOf([end]).length };
+  const anew = posted.at(-1);
+  send({ type: "until", step: 2 });
+  ring();
+  return { end, waiting, anew, after: posted.at(-1).step, posts: posted.length };
 }
 
-// A loss that is not finite ends a run for good, even where the next step could be taken: here other data are chosen.
+// A loss that is not finite ends a run for good, even where the next step could be taken: here the penalty of weight 1e60 overflows.
 function goneForGood() {
-  const { send, ring, posted, settings } = session({ data: "drawn", points: [[1e30, 1e30]] });
-  send({ type: "play" });
-  ring(2);
-  send({ type: "change", settings: { ...settings, data: "8_gaussians" } });
-  send({ type: "once" });
+  const { send, ring, posted, settings } = session({ weight: 1e60 });
+  send({ type: "until", step: 5 });
+  ring();
+  send({ type: "change", settings: { ...settings, weight: 1 } });
+  send({ type: "until", step: 6 });
+  ring();
   const { step, diverged } = posted.at(-1);
-  send({ type: "play" });
-  return { step, diverged, waiting: timers.length };
+  return { step, diverged, posts: posted.length };
 }
 
 // Starting again and again does not use the memory up.
@@ -260,8 +247,7 @@ function startedOften() {
   return posted.length;
 }
 
-const seen = { updates, moved, clipped, scaled, lookedAt, shownTwice, diverging, divergingGenerator };
-const asked = { ...seen, started, memory, again };
-const ofSessions = { played, paced, rate, stopped, goneForGood, startedOften };
-const answers = Object.entries({ ...asked, ...ofSessions }).map(([name, answer]) => [name, answer()]);
+const seen = { updates, moved, clipped, scaled, lookedAt, shownTwice, diverging, divergingGenerator, started, memory, again };
+const asked = { ...seen, answered, sleeping, distances, stopped, goneForGood, startedOften };
+const answers = Object.entries(asked).map(([name, answer]) => [name, answer()]);
 console.log(JSON.stringify(Object.fromEntries(answers)));

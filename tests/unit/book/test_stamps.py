@@ -172,11 +172,12 @@ def test_an_earlier_runs_settings_do_not_reach_the_kernel(chapter, monkeypatch):
     monkeypatch.setenv("GPCORE_RECORD", "of an earlier run")
     monkeypatch.setenv("GPCORE_CHECKPOINTS", "of an earlier run")
     monkeypatch.setenv("KEPT", "yes")
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
     seen = {}
     assert chapter(seen.update) is None
     assert "GPCORE_CHECKPOINTS" not in seen and seen["GPCORE_RECORD"] != "of an earlier run"
     assert seen["KEPT"] == "yes" and seen["GPCORE_PROGRESS"] == "0"
-    assert seen["PYTHONPATH"].split(os.pathsep)[0] == str(chapters.ROOT)
+    assert seen["PYTHONPATH"].split(os.pathsep) == [str(chapters.ROOT), "elsewhere"]
 
 
 def test_hashes_of_other_chapters_stay_and_of_those_that_are_gone_go(chapter):
