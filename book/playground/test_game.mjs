@@ -91,6 +91,14 @@ function diverging() {
   return null;
 }
 
+// The penalty is a number, its gradient is not: the critic must not take the step.
+function divergingCritic() {
+  const play = start({ optimizer: "sgd", weight: 1e200, criticSteps: 1, lrCritic: 1 });
+  const before = JSON.stringify(copied(play.critic));
+  const { critic, generator, diverged } = play.step();
+  return { critic: critic.diverged, generator, diverged, kept: JSON.stringify(copied(play.critic)) === before };
+}
+
 // The critic's step is so long that the generator's loss overflows in the same step.
 function divergingGenerator() {
   const play = start({ optimizer: "sgd", constraint: "none", criticSteps: 1, lrCritic: 1e200 });
@@ -247,7 +255,8 @@ function startedOften() {
   return posted.length;
 }
 
-const seen = { updates, moved, clipped, scaled, lookedAt, shownTwice, diverging, divergingGenerator, started, memory, again };
+const whole = { updates, moved, clipped, scaled, lookedAt, shownTwice, started, memory, again };
+const seen = { ...whole, diverging, divergingCritic, divergingGenerator };
 const asked = { ...seen, answered, sleeping, distances, stopped, goneForGood, startedOften };
 const answers = Object.entries(asked).map(([name, answer]) => [name, answer()]);
 console.log(JSON.stringify(Object.fromEntries(answers)));

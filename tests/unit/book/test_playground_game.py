@@ -55,6 +55,7 @@ def test_a_loss_that_is_not_finite_ends_the_game_before_the_update(seen):
     """The page's own example of an exploding step, on a small network."""
     found = seen["diverging"]
     assert found and 1 < found["step"] < 100 and found["kept"] and found["finite"] == [True, True]
+    assert seen["divergingCritic"] == {"critic": True, "generator": None, "diverged": True, "kept": True}
     assert seen["divergingGenerator"] == {"critic": False, "diverged": True, "kept": True}
 
 
@@ -80,7 +81,7 @@ def test_a_session_reports_every_step_once_as_the_game_alone_measures_it(seen):
     """One answer for each step that was asked for, after slices of work; changed settings count from the next step."""
     answered = seen["answered"]
     assert [said["step"] for said in answered["posted"]] == [0, 12, 15]
-    assert answered["rang"] > 2 and answered["idle"] == 0
+    assert 2 < answered["rang"] < 6 and answered["idle"] == 0
     assert answered["rows"] == answered["alone"] and len(answered["alone"]) == 15
     assert {said["turn"] for said in answered["posted"]} == {7}
     first, *others = (said["worked"] for said in answered["posted"])
