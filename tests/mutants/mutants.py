@@ -103,6 +103,12 @@ def _pytest(folder: str, tests: list[str], remember: bool) -> None:
 
 def run(folder: Path, tests: list[str], *, remember: bool = False, timeout: float = TIMEOUT) -> int | None:
     """Pytest's exit code, None where it had to be stopped."""
+    code = _run(folder, tests, remember, timeout)
+    # The server may lose the code of a process on a machine under load: once more.
+    return code if code in (PASSED, FAILED, None) else _run(folder, tests, remember, timeout)
+
+
+def _run(folder: Path, tests: list[str], remember: bool, timeout: float) -> int | None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(WARM)
     process = context.Process(target=_pytest, args=(str(folder), tests, remember))
