@@ -4,6 +4,7 @@ import http.server
 import re
 import socket
 import subprocess
+import sysconfig
 import threading
 import venv
 import zipfile
@@ -11,7 +12,6 @@ from pathlib import Path
 
 import first_cell
 import nbformat
-import pip
 import pytest
 
 SOURCE = re.search(r'source = "(.*)"', first_cell.TEXT)[1]
@@ -65,7 +65,7 @@ def python(tmp_path_factory):
     folder = tmp_path_factory.mktemp("env")
     venv.create(folder, with_pip=False)
     (packages,) = folder.glob("lib/python*/site-packages")
-    (packages / "pip").symlink_to(Path(pip.__file__).parent)
+    (packages / "pip").symlink_to(Path(sysconfig.get_path("purelib")) / "pip")
     return str(folder / "bin" / "python")
 
 
