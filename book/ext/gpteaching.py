@@ -44,7 +44,7 @@ class Chapters(Directive):
     has_content = True
 
     def run(self):
-        return [raw(f'<div class="gp-teaching">{table(dict(line.split(": ", 1) for line in self.content if line))}</div>')]
+        return [raw(table(dict(line.split(": ", 1) for line in self.content if line)))]
 
 
 def setup(app) -> dict:
