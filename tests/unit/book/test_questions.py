@@ -140,12 +140,6 @@ def test_what_is_said_of_one_number_holds_in_both_runs(name, bound, preset):
     assert number(name, preset) < bound
 
 
-def test_the_first_page_says_in_five_sentences_what_came_out():
-    found = re.findall(r"^- (.+)$", TEXTS["book/intro"].split("## Where to start")[0], re.MULTILINE)
-    assert len(found) == 5 and all("{measured}" in sentence and "|both`" in sentence for sentence in found)
-    assert all(links("book/intro", sentence)[0][1] for sentence in found)
-
-
 def test_every_claim_that_has_a_verdict_is_on_the_page_of_its_term():
     shown = gpevidence.claims("gp-") + gpevidence.claims("gns-")
     for record in evidence.load_evidence(EVIDENCE).values():
