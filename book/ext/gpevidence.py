@@ -2,7 +2,7 @@
 
 ``{measured}`06|W1, two-sided, 1``` becomes the median of that measurement of chapter 6, as the chapter recorded it;
 ``{measured}`06|W1, two-sided, 1|long``` its median in the newest longer run, and ``|both`` the two of them, the longer
-run's in brackets where it reads otherwise.
+run's in brackets where there is one and it reads otherwise.
 ``{verdict}`gp-stability``` becomes the verdict's word, in both runs, with a link to its box. The directive ``claims``
 is the part of the ledger whose claims begin with its argument. A name that no chapter has measured stops the build.
 """
@@ -36,7 +36,8 @@ def measured(name, rawtext, text, lineno, inliner, options=None, content=None):
     if run not in ([], ["long"], ["both"]):
         raise ValueError(f"the run must be 'long' or 'both', got {text!r}")
     said = median(chapter, what, "long" if run == ["long"] else "fast")
-    if run == ["both"] and (longer := median(chapter, what, "long")) != said:
+    recorded = runs.latest(chapter, "long", RUNS) is not None
+    if run == ["both"] and recorded and (longer := median(chapter, what, "long")) != said:
         said += f" ({longer})"
     return [nodes.inline("", said, classes=["gp-number"])], []
 

@@ -44,6 +44,11 @@ def test_a_number_that_is_the_same_in_both_runs_is_said_once(evidence, monkeypat
     assert text(gpevidence.measured, "06|final W1|both") == "0.56 m"
 
 
+def test_without_a_longer_run_there_is_one_number(evidence, monkeypatch):
+    monkeypatch.setattr(gpevidence.runs, "latest", lambda *_: None)
+    assert text(gpevidence.measured, "06|final W1|both") == "0.56 m"
+
+
 @pytest.mark.parametrize("argument", ["06|final W2", "07|final W1", "07|final W1|long"])
 def test_a_number_that_nobody_measured_stops_the_build(evidence, argument):
     with pytest.raises(ValueError, match="has no measurement"):
