@@ -17,6 +17,7 @@ CHAPTERS = chapters.all_chapters()
 WANTED = {
     "01_adversarial_loss",
     "02_vanishing_gradients",
+    "03_mode_collapse",
     "04_wasserstein_distance",
     "05_weight_clipping",
     "06_gradient_penalty",
