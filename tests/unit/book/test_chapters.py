@@ -22,6 +22,7 @@ WANTED = {
     "05_weight_clipping",
     "06_gradient_penalty",
     "07_double_backprop",
+    "08_family_of_penalties",
     "11_exploding_gradients",
     "12_gradient_norm_scaling",
     "16_bug_museum",
