@@ -24,7 +24,7 @@ from .mends import finding
 from .mixtures import Mixture
 from .observe import Observed, probe, repacked
 from .points import Points, locate, misled
-from .probes import ANSWERS, Call, CannotCall, Subject
+from .probes import ANSWERS, Call, Subject
 from .report import Finding, Report, short
 from .subjects import Given, better_size, find_subject
 from .ways import candidates
@@ -130,12 +130,11 @@ def check(
         raise ValueError("critic and batch go together: give both or neither")
     name = getattr(my_penalty, "__name__", type(my_penalty).__name__)
     findings = judge_critic(critic, batch) if critic is not None else []
-    try:
-        functions = [adapt] if adapt else candidates(my_penalty)
-        numbers, vectors = source.written_in(my_penalty), calling.takes_vectors(my_penalty)
-        subject, refused = find_subject(Given(functions, shape, batch_size, source.packs(my_penalty), numbers, vectors))
-    except CannotCall as error:
-        raise CannotCall(f"{error}{'' if adapt else calling.described(my_penalty)}") from None
+    functions = [adapt] if adapt else candidates(my_penalty)
+    numbers, vectors = source.written_in(my_penalty), calling.takes_vectors(my_penalty)
+    read_as = "" if adapt else calling.described(my_penalty)
+    pack = source.packs(my_penalty)
+    subject, refused = find_subject(Given(functions, shape, batch_size, pack, numbers, vectors, read_as))
     subject = subject if shape or batch_size else better_size(subject, numbers)
     seeds = _reseeds(subject)
     if seeds:

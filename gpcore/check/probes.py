@@ -32,10 +32,6 @@ ANSWERS["dictionary"] = "a dictionary, and was given one that does"
 _PENALTY = re.compile(r"gp|penal|r1|r2|reg")
 
 
-class CannotCall(ValueError):
-    """The function raised, or returned what is no penalty, on every batch that was tried."""
-
-
 @dataclass
 class Log:
     """The points at which a critic was called, one entry a call, and which calls were differentiated."""

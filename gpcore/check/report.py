@@ -11,6 +11,8 @@ from dataclasses import dataclass
 # The book's address; `make repository` keeps it in agreement with the others.
 _MUSEUM = "https://gradient-penalty-book.github.io/gradient-penalty-book/notebooks/16_bug_museum.html"
 
+# What fits beside the contents on a page of the book, and in half a screen.
+WIDTH = 76
 
 # Findings that the museum has no room for.
 WITHOUT_ROOM = ("weight-inside", "condition-overwritten")
@@ -86,8 +88,7 @@ class Room:
 
 
 def _fill(text: str, indent: str) -> str:
-    # What fits beside the contents on a page of the book, and in half a screen.
-    return textwrap.fill(text, 76, initial_indent=indent, subsequent_indent=indent)
+    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,7 @@ def check_scaling(my_step: Callable) -> Report:
     if subject is None:
         undecided.append("what it scales: what it makes of one gradient differs from one random seed to the next")
         return Report(name, "a random step", (), tuple(undecided), recognised=False)
+    said = len(undecided)
     operation = judge_operation(subject, undecided)
     law = operation.law
     if law is not None:
@@ -135,14 +136,23 @@ def check_scaling(my_step: Callable) -> Report:
             operation.findings += judge_scaler(subject, operation, undecided)
         operation.findings += judge_log(subject, law)
     if not operation.recognised and not subject.run([0.1 * DIRECTION]).asked:
-        undecided.append(
+        undecided[said:] = [  # of a gradient that was never the one meant
             "whether its gradient is the one that was meant: it never called loss_fn. Take the loss of "
             "loss_fn(model(x), y), for the gradient of a loss of its own is not known here"
-        )
+        ]
     judge_calls(subject, operation, undecided)
     judge_weights(subject, undecided)
     findings = operation.findings + judge_non_finite(subject)
     family = operation.family + ", with noise" * subject.noisy
-    return Report(
-        *(name, family, tuple(findings), tuple(undecided)), recognised=operation.recognised, sound=operation.sound
-    )
+    given = (name, family, tuple(findings), tuple(undecided))
+    return Report(*given, recognised=operation.recognised, sound=operation.sound, notes=tuple(_stood_in(subject)))
+
+
+def _stood_in(subject: StepSubject) -> list[str]:
+    """What it was given in place of objects that only its own program has."""
+    notes, read = [], sorted(subject.run([DIRECTION]).read)
+    if read:
+        notes.append(f"of the options that it takes, {' and '.join(read)} was taken for max_norm")
+    if subject.style.has("accelerator"):
+        notes.append("its accelerator was a stand-in: one process, and no mixed precision")
+    return notes

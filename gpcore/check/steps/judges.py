@@ -21,6 +21,8 @@ _PARTS = [10 * DIRECTION, 0.3 * DIRECTION.flip(0), 5 * DIRECTION.roll(3), 0.2 * 
 
 def judge_accumulation(subject: StepSubject, operation: Operation, undecided: list[str]) -> list[Finding]:
     law = operation.law
+    if subject.style.single and subject.copies == 1:
+        return []  # a call is one step on one batch
     count = subject.copies if subject.copies > 1 else len(_PARTS)
     parts = [law.limit / law.before * part for part in itertools.islice(itertools.cycle(_PARTS), count)]
     step = subject.run(parts)
