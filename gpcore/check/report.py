@@ -14,8 +14,8 @@ _MUSEUM = "https://gradient-penalty-book.github.io/gradient-penalty-book/noteboo
 # What fits beside the contents on a page of the book, and in half a screen.
 WIDTH = 76
 
-# Findings that the museum has no room for.
-WITHOUT_ROOM = ("weight-inside", "condition-overwritten")
+# What a penalty is multiplied by is no mistake: the museum has a place for it, but no room with code.
+WITHOUT_ROOM = ("weight-inside",)
 
 
 def short(text: str, length: int = 150) -> str:
@@ -50,8 +50,8 @@ class Finding:
 
     @property
     def room(self) -> str:
-        """Link to the room of the bug museum that shows it; to the museum where there is none."""
-        return _MUSEUM if self.name == "condition-overwritten" else f"{_MUSEUM}#room-{self.name}"
+        """Link to the room of the bug museum that shows it."""
+        return f"{_MUSEUM}#room-{self.name}"
 
     @property
     def remedy(self) -> str:

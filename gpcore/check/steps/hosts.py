@@ -58,3 +58,11 @@ def bound(function: Callable, held: tuple[tuple[str, str], ...], supplies: Suppl
             value = Idle() if role == "idle" else supplies.of(role, supplies.networks[0].spare)
         setattr(host, name, value)
     return function.__func__.__get__(host)
+
+
+def new_attributes(copied: Callable, function: Callable) -> dict[str, Any]:
+    """What the method has set on the copy of its object, apart from what was put there for it."""
+    before = vars(_host(function))
+    held = dict(held_roles(function))
+    now = vars(copied.__self__)
+    return {n: v for n, v in now.items() if n not in held and not (n in before and before[n] is v)}

@@ -109,7 +109,8 @@ def judge_log(subject: StepSubject, law: Law) -> list[Finding]:
         before |= {place for place, n in step.returned.items() if norm > 1 and near(n, law.limit * norm)}
     if not candidates or before:
         return []
-    said = f"it returns {law.limit:.4g} for gradients of norm {10 * law.limit:.4g} and of norm {20 * law.limit:.4g}"
+    how = "keeps" if all(place.startswith("/held") for place in candidates) else "returns"
+    said = f"it {how} {law.limit:.4g} for gradients of norm {10 * law.limit:.4g} and of norm {20 * law.limit:.4g}"
     return [finding("norm-logged-after", said)]
 
 

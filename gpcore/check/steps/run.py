@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..probes import own_random
 from .calling import Style, Supplies
-from .hosts import bound
+from .hosts import bound, new_attributes
 from .memory import Memory
 from .network import ROWS, WEIGHTS, Loss, Network, Recorder, flat
 from .offers import Accelerator, Options
@@ -30,7 +30,8 @@ class Step:
     done: Tensor  # what of that the optimiser did
     seen: list[Tensor] = field(default_factory=list)
     after: list[Tensor] = field(default_factory=list)  # the same gradients when the function had returned
-    returned: dict[str, float] = field(default_factory=dict)  # where in the result: the number
+    returned: dict[str, float] = field(default_factory=dict)  # where in the result or in what it holds: the number
+    series: list[Tensor] = field(default_factory=list)  # what was applied in each of the last calls, where asked for
     error: Exception | None = None
     asked: bool = True  # whether it asked for the loss
     read: frozenset[str] = frozenset()  # the names under which it read max_norm from its options
@@ -74,7 +75,8 @@ class StepSubject:
         """Run the step on micro-batches with these gradients, ``(10,)`` each, or those of its samples, ``(3, 10)``.
 
         A single gradient is that of each of ``copies`` micro-batches. Options: ``scale`` of the loss; ``poison``,
-        added to one element of each gradient; ``times``, how often it is called, of which the last is recorded;
+        added to one element of each gradient; ``times``, how often it is called, of which the last is recorded and all
+        stand in ``series``;
         ``earlier``, gradients of calls before; ``weights``, whether the parameters start away from 0; ``seed``.
         """
         step = self._run(gradients, max_norm, **options)
@@ -102,9 +104,10 @@ class StepSubject:
         supplies = Supplies(networks, optimizers, loss_fn, max_norm, scaler, accelerator, options)
         function = bound(self.function, self.style.held, supplies)
         error = result = None
+        series = []
         watch = Watch(parameters, optimizers)
         with at_scale(self.held, scale), own_random(seed), watch:
-            for wanted in (*([g] * self.copies for g in earlier), *[gradients] * times):
+            for turn, wanted in enumerate((*([g] * self.copies for g in earlier), *[gradients] * times)):
                 before = flat(parameters)
                 for record in (*optimizers, watch):
                     record.clear()
@@ -116,10 +119,16 @@ class StepSubject:
                         error = raised
                 if error:
                     break
+                if turn >= len(earlier) and times > 1:
+                    series.append(self._step(optimizers, watch, before - flat(parameters), parameters).applied)
+        returned = _numbers(result)
+        if self.style.held:
+            returned |= _numbers({"held by it": new_attributes(function, self.function)})
         if self.memory:
+            returned |= _numbers(self.memory.changed())
             self.memory.put_back()
         step = self._step(optimizers, watch, before - flat(parameters), parameters)
-        return replace(step, returned=_numbers(result), error=error, asked=loss_fn.called, read=frozenset(read))
+        return replace(step, returned=returned, error=error, asked=loss_fn.called, read=frozenset(read), series=series)
 
     def _calls(self, gradients: list[Tensor]) -> list[list[Tensor]]:
         spread = torch.linspace(-1, 1, ROWS, dtype=torch.float64)[:, None]
