@@ -1,11 +1,10 @@
-"""The checker of norm scaling on steps as programs have them: options, an accelerator, one batch, a trainer's method."""
+"""The checker of norm scaling on steps as programs have them: options, an accelerator, one batch, a method."""
 
 import pytest
 import torch
 from step_kinds import accumulate, clip, said
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
-from torch.nn.utils.clip_grad import clip_grad_norm_ as without_check
 
 from gpcore.check.refusals import CannotCall
 from gpcore.check.step import check_scaling
@@ -56,7 +55,7 @@ def test_options_hold_the_threshold():
     def late(args, model, optimizer, criterion, loader):
         accumulate(model, optimizer, criterion, loader)
         optimizer.step()
-        without_check(model.parameters(), args.clip)
+        clip_grad_norm_(model.parameters(), args.clip)
 
     def each(model, optimizer, criterion, loader, config):
         optimizer.zero_grad()
@@ -207,7 +206,7 @@ class Trainer:
         self.opt.zero_grad()
         self.criterion(self.net(x), y).backward()
         self.opt.step()
-        without_check(self.net.parameters(), self.grad_clip)
+        clip_grad_norm_(self.net.parameters(), self.grad_clip)
 
     def keeps_the_scaled_norm(self, batch):
         self.train_step(batch)
