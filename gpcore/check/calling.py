@@ -35,8 +35,8 @@ _PARTS = (
     ("count", r"epoch|iter|step|stage|depth|level|^i$|^t$"),
     ("mix", r"alpha|eps"),
     ("unknown", r"optim|loss|netg|generator|^z$|config|^opts?$|^args$|^cfg$|hparams"),
-    ("real", r"real"),
-    ("fake", r"fake|generated|synth|^gen"),
+    ("real", r"real|^(expert|demo)\w"),
+    ("fake", r"fake|generated|synth|^gen|^(policy|agent|learner)(s|a|states?|next\w*|obs\w*|act\w*|data|batch)$"),
     ("unknown", r"prob|noise"),
     ("condition", r"embed|text|caption"),
     ("critic", r"critic|discriminator"),
@@ -98,12 +98,27 @@ def roles(function: Callable) -> dict[str, str]:
     core = [r for r in found.values() if r in _CORE]
     unclear = [name for name, answer in found.items() if answer in (None, "unknown")]
     enough = ("critic" in core or "scores" in found.values()) and {"real", "fake"} & set(core)
-    if unclear or len(core) != len(set(core)) or not enough:
+    if unclear or not (len(core) == len(set(core)) or in_parts(core)) or not enough:
         raise _refusal(function, found, core, unclear)
     for p in parameters:
         answer = role(p.name)
         if p.name not in found and answer in ("device", "cuda", "weight", "real", "fake") and answer not in core:
             found[p.name] = answer
+    return found
+
+
+def in_parts(core: list[str]) -> bool:
+    """Whether samples come in several parts, as states and actions do: as many real ones as fake ones."""
+    return core.count("real") == core.count("fake") > 1 >= core.count("critic")
+
+
+def parts_of(given: dict[str, str], real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """For samples in parts, what each of these arguments gets of them; nothing for whole ones."""
+    found = {}
+    for samples, r in ((real, "real"), (fake, "fake")):
+        names = [name for name, answer in given.items() if answer == r]
+        if len(names) > 1:
+            found |= dict(zip(names, samples.tensor_split(len(names), dim=1), strict=True))
     return found
 
 
@@ -174,8 +189,12 @@ def adapt(function: Callable, weight: float | None = None, *, critic_as: str = "
             points = (eps * real + (1 - eps) * fake).detach().requires_grad_()
             values |= {"real": points, "fake": points}
 
+        parts = parts_of(asked, real, fake)
+
         def value(name: str) -> Any:
             r = asked[name]
+            if name in parts:
+                return parts[name]
             if r == "scores" and between:
                 return critic(points)
             if r == "scores":

@@ -27,8 +27,6 @@ ANSWERS = {kind: f"a {kind}, and was given one that does" for kind in ("map", "p
 ANSWERS["map"] = "a map of scores (patches), and was given one that has a single patch"
 ANSWERS["scales"] = "a list for each of several scales, and was given one of two scales that score alike"
 ANSWERS["dictionary"] = "a dictionary, and was given one that does"
-
-
 _PENALTY = re.compile(r"gp|penal|r1|r2|reg")
 
 
@@ -131,6 +129,10 @@ class Critic(nn.Module):
         raise ValueError(f"the critic was called with shape {tuple(x.shape)}, its samples are {self.shape}")
 
     def forward(self, x: Tensor, *conditions: Any, **more: Any) -> Any:
+        parts = [x, *conditions]  # of a sample, as a state and an action are
+        if len(self.shape) == 1 and all(isinstance(p, Tensor) and p.ndim == 2 for p in parts):
+            if sum(p.shape[1] for p in parts) == self.shape[0]:
+                x, conditions = torch.cat(parts, 1), ()
         leading = self._leading(x)
         self.log.extras.append((*conditions, *more.values()))
         count = len(self.log.points)

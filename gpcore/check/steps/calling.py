@@ -246,8 +246,12 @@ def _refusal(function: Callable, told: list[str]) -> CannotCall:
     for n in networks:  # any name may be one, but only some say so
         known[n] = "model" if len(networks) == 1 and _NETWORK.search(n.lower()) else "..."
     lacking = [n for n, value in known.items() if value == "..."]
-    fill = f", and fill in {', '.join(lacking)}" if lacking else ""
-    listed = [f"{n}={value}" for n, value in known.items()]
     head = "  def step(model, optimizer, loss_fn, batches, max_norm):"
-    text = f"Check this in its place{fill}:\n{head}\n{call_in_lines('return ', name, listed, '      ')}"
+    call = call_in_lines("return ", name, [f"{n}={value}" for n, value in known.items()], "      ")
+    if lacking:
+        text = f"Check this in its place, and fill in {', '.join(lacking)}:\n{head}\n{call}"
+    elif {"model", "optimizer"} <= set(known.values()):
+        text = "Run it by itself first: what was tried is a linear model, and batches of (x, y), of x, or dictionaries."
+    else:
+        text = f"Check a function that is given its model and its optimiser, and does what it does:\n{head}"
     return CannotCall(text, text, attempts(told))
