@@ -38,7 +38,7 @@ _PARTS = (
     ("real", r"real|^(expert|demo)\w"),
     ("fake", r"fake|generated|synth|^gen|^(policy|agent|learner)(s|a|states?|next\w*|obs\w*|act\w*|data|batch)$"),
     ("unknown", r"prob|noise"),
-    ("condition", r"embed|text|caption"),
+    ("condition", r"emb|text|caption|^sents?$|sentence|^words?$"),
     ("critic", r"critic|discriminator"),
 )
 

@@ -190,7 +190,10 @@ def _parameter_gradients(call: Call) -> Tensor | None:
 
 
 def _derivatives(value: Tensor, call: Call) -> Tensor | None:
-    gradients = torch.autograd.grad(value, [call.critic.slope, call.critic.curve], allow_unused=True, retain_graph=True)
+    parameters = [call.critic.slope, call.critic.curve]
+    if not all(p.requires_grad for p in parameters):  # the function has frozen them
+        return None
+    gradients = torch.autograd.grad(value, parameters, allow_unused=True, retain_graph=True)
     if all(g is None for g in gradients):
         return None
     return torch.stack([torch.zeros(()).double() if g is None else g.double() for g in gradients])
