@@ -118,7 +118,8 @@ def check(
 
     Raises:
         TypeError: the arguments' names do not tell what they are.
-        ValueError: the function raised on every batch, or returned what is no penalty; ``batch`` is too small.
+        ValueError: the function raised on every batch, or returned what is no penalty; ``batch`` is too small. Both
+            messages say first what to type.
 
     Source: the law, Gulrajani et al. 2017, eq. 3; its kinds as in :mod:`gpcore.penalties`.
 

@@ -82,14 +82,17 @@ def check_scaling(my_step: Callable) -> Report:
             dictionary with the keys that the step asks for; ``loss_fn`` takes ``(output, y)``, ``(output)`` or
             ``(model, batch)``. The model returns scores, and where that fails ``.loss`` and ``.logits``, or both as a
             pair.
-            Arguments in another order, and two networks with an optimiser each, are known by their names. An argument
-            whose name has ``scaler`` in it and that has no value is given a ``torch.amp.GradScaler`` for the CPU; one
-            that the step holds as a global, in a closure, as a default or as an attribute is given other loss scales
-            for the time of the check. If it returns the gradient's norm, alone or among other numbers, that is checked
-            too. Where it makes an optimiser by itself, the gradients of that one's step are judged; where it moves the
-            parameters without any, along the gradient, this is judged as plain gradient descent. Where it counts
-            micro-batches over calls, or its threshold follows earlier norms, it is called as often as that takes; what
-            it holds is put back afterwards: counters, lists, tensors, generators.
+            Arguments in another order, one batch in place of the list, inputs and labels, two networks with an
+            optimiser each, options that hold the threshold (``args.clip``), an ``accelerator`` and what logs or
+            schedules are known by their names; a method gets its object's networks, optimisers and loss replaced, on a
+            copy. An argument whose name has ``scaler`` in it and that has no value is given a ``torch.amp.GradScaler``
+            for the CPU; one that the step holds as a global, in a closure, as a default or as an attribute is given
+            other loss scales for the time of the check. If it returns the gradient's norm or keeps it somewhere, alone
+            or among other numbers, that is checked too. Where it makes an optimiser by itself, the gradients of that
+            one's step are judged; where it moves the parameters without any, along the gradient, this is judged as
+            plain gradient descent. Where it counts micro-batches over calls, or its threshold follows earlier norms, it
+            is called as often as that takes; what it holds is put back afterwards: counters, lists, tensors,
+            generators.
 
     Returns:
         The report; ``report.ok`` is False where there is a fault, where the step could not be judged, and where it does
@@ -97,7 +100,7 @@ def check_scaling(my_step: Callable) -> Report:
 
     Raises:
         TypeError: ``my_step`` is not a function.
-        ValueError: it raised on the simplest batch.
+        ValueError: it raised on every kind of batch; the message says first what to type.
 
     Source: norm clipping as Pascanu, Mikolov and Bengio 2013, Algorithm 1.
 
