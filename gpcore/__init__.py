@@ -50,7 +50,11 @@ from .training.grids import train_grid, train_supervised_many
 from .training.loop import TrainingDiverged
 from .training.supervised import train_supervised
 from .training.supervised_config import SupervisedConfig, SupervisedHistory
-from .training.tasks import sequence_task
+from .training.tasks import SequenceConfig, sequence_task
+
+# Earlier names, which go on working.
+train_sequence, train_sequence_many = train_supervised, train_supervised_many
+SequenceHistory = SupervisedHistory
 
 __version__ = "0.3.0"
 

@@ -2,104 +2,40 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import importlib
-import inspect
 import json
 import platform
-import re
 import subprocess
 from pathlib import Path
 
 import torch
 
-__all__ = ["provenance", "reached", "source_hash"]
+from .reach import PACKAGE, WHOLE, Definition, code_of, reached
 
-PACKAGE = Path(__file__).parents[1]
+__all__ = ["provenance", "source_hash"]
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
-def _code(source: str) -> str:
-    """The syntax tree of a file without docstrings: comments, layout and documentation change no number."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            if node.body and isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant):
-                if isinstance(node.body[0].value.value, str):
-                    node.body = node.body[1:]
-    return _tree(tree)
-
-
-def _tree(node) -> str:
-    """A syntax tree as text, the same in every Python: ``ast.dump`` writes empty fields that only newer ones have."""
-    if isinstance(node, ast.AST):
-        fields = (f"{name}={_tree(value)}" for name, value in ast.iter_fields(node) if value not in (None, []))
-        return f"{type(node).__name__}({', '.join(fields)})"
-    return f"[{', '.join(map(_tree, node))}]" if isinstance(node, list) else repr(node)
-
-
-def source_hash(folder: Path | None = None, modules: set[Path] | None = None) -> str:
+def source_hash(folder: Path | None = None, definitions: set[Definition] | None = None) -> str:
     """Return a digest of Python files of ``gpcore`` as syntax trees without docstrings, of the claims and of texts.
 
     Args:
         folder: where the files are; None is the folder of ``gpcore`` itself.
-        modules: the files that count; None is every one.
+        definitions: those that count, as :func:`gpcore.runs.reached` returns them; None is all of every file.
 
     Example:
-        >>> len(source_hash())
+        >>> len(gp.runs.source_hash())
         16
     """
     folder = Path(folder or PACKAGE)
-    parts = [
-        f"{path.relative_to(folder).as_posix()}\n{_code(path.read_text(encoding='utf-8'))}"
-        for path in sorted(folder.rglob("*.py"))
-        if modules is None or path in modules
-    ]
+    if definitions is None:
+        definitions = {(path, WHOLE) for path in folder.rglob("*.py")}
     # The claims' wording is part of what the verdicts' boxes show; texts are trained on.
     others = sorted([*folder.rglob("claims.yml"), *folder.rglob("*.txt")])
-    parts += [path.read_text(encoding="utf-8") for path in others]
-    return _digest("\n".join(parts))
-
-
-def reached(code: str) -> set[Path]:
-    """Return the files of ``gpcore`` that code can reach: those of the names ``gp.…`` in it, and what these import.
-
-    A name that is not one of the package's, and ``getattr(gp, ...)``, reach every file.
-
-    Example:
-        >>> sorted(path.stem for path in gp.runs.reached("gp.interpolate(real, fake)"))
-        ['__init__', '_checks', '_refusals', 'penalties']
-    """
-    if re.search(r"getattr\(\s*gp\b", code):
-        return set(PACKAGE.rglob("*.py"))
-    package = importlib.import_module("gpcore")
-    todo, found = set(), {PACKAGE / "__init__.py"}
-    for name in set(re.findall(r"\bgp\.(\w+)", code)):
-        value = getattr(package, name, None)
-        module = value if inspect.ismodule(value) else inspect.getmodule(value)
-        if module is None or not module.__name__.startswith("gpcore"):
-            return set(PACKAGE.rglob("*.py"))
-        todo.add(Path(module.__file__))
-    while todo:
-        path = todo.pop()
-        found.add(path)
-        todo |= _imports(path) - found
-    return found
-
-
-def _imports(path: Path) -> set[Path]:
-    """The files that a file of gpcore imports, wherever in it, with the folders' own ``__init__`` on the way."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-            places = [base, *(base / alias.name for alias in node.names)]
-            found |= {file for place in places for file in (place.with_suffix(".py"), place / "__init__.py")}
-    return {file for file in found if file.is_file() and file != PACKAGE / "__init__.py"}
+    return _digest("\n".join([code_of(definitions, folder), *(path.read_text(encoding="utf-8") for path in others)]))
 
 
 def _code_cells(notebook: Path) -> str:
@@ -109,11 +45,16 @@ def _code_cells(notebook: Path) -> str:
         for cell in cells
         if cell["cell_type"] == "code" and "injected-parameters" not in cell["metadata"].get("tags", [])
     ]
+    # Where gpcore is installed from changes no output.
+    code = [cell for cell in code if 'find_spec("gpcore")' not in cell]
     return "\0".join(code)
 
 
 def notebook_hash(notebook: Path) -> str:
-    """Return a digest of a notebook's code cells, in order; text, outputs and injected parameters do not count."""
+    """Return a digest of a notebook's code cells, in order; what stands around them does not count.
+
+    Neither do injected parameters and the cell that installs gpcore.
+    """
     return _digest(_code_cells(notebook))
 
 
@@ -127,7 +68,7 @@ def chapter_inputs(notebook: Path, lock: Path) -> dict[str, str]:
     code = _code_cells(notebook)
     found = {
         "cells": notebook_hash(notebook),
-        "gpcore": source_hash(modules=reached(code)),
+        "gpcore": source_hash(definitions=reached(code)),
         "lock": _digest("\n".join(pins)),
     }
     if "widgets.playground(" in code:

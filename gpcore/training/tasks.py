@@ -92,6 +92,24 @@ def sequence_task(
     return SupervisedConfig(build, draw, held_out, **{"batch_size": 20, **settings})
 
 
+def SequenceConfig(task: str = "temporal_order", *, eval_sequences: int = 500, **settings) -> SupervisedConfig:
+    """Return :func:`gpcore.sequence_task`, by the name and the arguments that it had before version 0.3.
+
+    ``train_sequence`` and ``train_sequence_many`` are :func:`gpcore.train_supervised` and
+    :func:`gpcore.train_supervised_many` by their earlier names.
+
+    Raises:
+        ValueError: as :func:`gpcore.sequence_task`.
+
+    Example:
+        >>> import gpcore as gp
+        >>> config = gp.SequenceConfig(length=10, steps=2, batch_size=8, eval_every=1, eval_sequences=20)
+        >>> gp.train_sequence(config).step
+        [0, 1]
+    """
+    return sequence_task(task, eval_samples=eval_sequences, **settings)
+
+
 def _temporal_order_sampler(length: int) -> Sampler:
     return lambda n, generator: data.temporal_order(n, length, generator)
 

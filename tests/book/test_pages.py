@@ -220,7 +220,7 @@ def test_the_reference_speaks_of_gpcore_in_its_own_words(site):
     text = "".join(article(page.read_text(encoding="utf-8")) for page in sorted((site / "book" / "api").glob("*.html")))
     for foreign in ("<factory>", "<class '", "<function", "<object", "Should be overridden"):
         assert foreign not in text, foreign
-    assert "source_hash(folder=None, modules=None)" in text and "label=str" in text and "step=[]" in text
+    assert "source_hash(folder=None, definitions=None)" in text and "label=str" in text and "step=[]" in text
     assert "loss=cross_entropy" in text
 
 

@@ -53,8 +53,8 @@ def test_a_file_that_moves_to_another_folder_counts(package):
     assert runs.source_hash(package) != before
 
 
-def test_of_the_modules_that_are_named_alone_the_others_do_not_count(package):
-    named = {package / "a.py"}
+def test_of_definitions_that_are_named_the_others_do_not_count(package):
+    named = {(package / "a.py", "*")}
     before = runs.source_hash(package, named)
     (package / "inner" / "b.py").write_text("y = 2\n")
     assert runs.source_hash(package, named) == before

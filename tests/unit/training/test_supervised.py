@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 import gpcore as gp
+from gpcore.training.loop import seeded
 from gpcore.training.supervised_config import cross_entropy
 from gpcore.training.tasks import set_spectral_radius_
 
@@ -245,3 +246,26 @@ def test_bad_settings_are_refused_by_name(settings, error, message):
 def test_bad_sequence_tasks_are_refused_by_name(settings, message):
     with pytest.raises(ValueError, match=message):
         sequences(**settings)
+
+
+def test_the_earlier_names_of_sequence_runs_go_on_working():
+    """Norms before and after, as a loop with PyTorch's own clip gives them."""
+    config = gp.SequenceConfig(
+        length=10, hidden=8, spectral_radius=1.5, scaling="clip_norm", threshold=3.0, steps=6, batch_size=4,
+        eval_every=6, eval_sequences=20, device="cpu",
+    )  # fmt: skip
+    history = gp.train_sequence(config)
+    assert isinstance(history, gp.SequenceHistory) and max(history.norm_scaled) <= 3.0 + 1e-5
+    (same,) = gp.train_sequence_many(config, [config.seed])
+    torch.testing.assert_close(same.norm, history.norm, rtol=1e-4, atol=1e-6)
+    model, draw = seeded(config.seed, config.model), torch.Generator().manual_seed(config.seed)
+    optimizer = torch.optim.SGD(model.parameters(), lr=config.lr)
+    norms = []
+    for _ in range(6):
+        x, y = config.data(4, draw)
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(x), y).backward()
+        norms.append(float(torch.nn.utils.clip_grad_norm_(model.parameters(), 3.0)))
+        optimizer.step()
+    assert min(norms) < 3.0 < max(norms)
+    torch.testing.assert_close(history.norm, norms, rtol=1e-4, atol=1e-6)
