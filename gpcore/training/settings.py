@@ -29,8 +29,8 @@ class Setting(NamedTuple):
     """What tells one run of :func:`train_settings` from another.
 
     ``constraint`` is a name of the family, or ``"none" | "spectral_norm" | "gradient_normalization"``; ``loss`` is a
-    name of ``LOSSES``; ``weight`` is the penalty's, which enters as ``weight / 2 * (norm - target)^2``; ``seed`` is that
-    of networks, data and noise.
+    name of ``LOSSES``; ``weight`` is the penalty's, which enters as ``weight / 2 * (norm - target)^2``; ``seed`` is
+    that of networks, data and noise.
 
     Example:
         >>> gp.Setting("R1", "non_saturating", 10.0, seed=3)[:3]
