@@ -35,6 +35,33 @@
     });
   }
 
+  // Who comes from the search is shown its words in the section that was found; formulas and code keep their text.
+  function markWords() {
+    const wanted = JSON.parse(sessionStorage.getItem("gp-search") || "[]");
+    sessionStorage.removeItem("gp-search");
+    const place = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!wanted.length || !place) return;
+    const words = new RegExp(`\\b(?:${wanted.join("|").replace(/s/g, "[sz]")})\\w{0,6}`, "giu");
+    const where = place.matches("dt") ? [place, place.nextElementSibling] : [place];
+    for (const part of where) {
+      const walk = document.createTreeWalker(part, NodeFilter.SHOW_TEXT), texts = [];
+      while (walk.nextNode()) texts.push(walk.currentNode);
+      for (const text of texts) {
+        if (text.parentElement.closest("section, dt, dd") !== part && part.matches("section")) continue;
+        if (text.parentElement.closest(".math, pre, svg, button, script, style, mark, summary")) continue;
+        for (let rest = text, match; (match = new RegExp(words).exec(rest.data)); ) {
+          const mark = document.createElement("mark");
+          mark.className = "gp-found";
+          const found = rest.splitText(match.index);
+          rest = found.splitText(match[0].length);
+          found.replaceWith(mark);
+          mark.append(found);
+        }
+      }
+    }
+  }
+  markWords();
+
   let waiting;
   function soon() {
     clearTimeout(waiting);

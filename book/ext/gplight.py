@@ -15,13 +15,16 @@ UNUSED = [
     "_static/copybutton_funcs.js",
     "_static/file.png",
     "_static/images/logo_[!c]*",
+    "_static/language_data.js",
     "_static/locales",
     "_static/minus.png",
     "_static/plus.png",
     "_static/scripts/fontawesome.js*",
+    "_static/searchtools.js",
     "_static/sbt-webpack-macros.html",
     "_static/vendor",
     "_static/webpack-macros.html",
+    "searchindex.js",
     "**/*.map",
 ]
 # MathJax's fonts for letters of one make, and what asks for them in a formula. The others, upright, italic, symbols and

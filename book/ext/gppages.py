@@ -13,6 +13,7 @@ from pathlib import Path
 import gpicons
 import gplight
 import gppolicy
+import gpsearch
 import mathjax
 import repository
 
@@ -90,13 +91,16 @@ def finish(app, error) -> None:
     icons = gpicons.Icons((out / "_static" / "scripts" / "fontawesome.js").read_text(encoding="utf-8"))
     first = f"{app.config.root_doc}.html"
     (out / "index.html").write_text(FIRST.format(title=app.config.html_title, first=first), encoding="utf-8")
+    written = {}
     for path in sorted(out.rglob("*.html")):
         name = path.relative_to(out).as_posix()
         if name.startswith("_static/"):
             continue
-        page = inward(mend(path.read_text(encoding="utf-8")), name, address)
+        page = gpsearch.exchange(inward(mend(path.read_text(encoding="utf-8")), name, address), name)
+        written[name] = page
         page = gppolicy.with_policy(icons.draw(page), "" if mathjax.PACKED.exists() else mathjax.ELSEWHERE)
         path.write_text(page, encoding="utf-8")
+    gpsearch.write(out, written)
     gplight.lighten(out)
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .refusals import CannotTell, call_in_lines
+from .report import WIDTH
 
 # Whole names, lower case and without underscores.
 _NAMES = {
@@ -31,10 +35,10 @@ _PARTS = (
     ("count", r"epoch|iter|step|stage|depth|level|^i$|^t$"),
     ("mix", r"alpha|eps"),
     ("unknown", r"optim|loss|netg|generator|^z$|config|^opts?$|^args$|^cfg$|hparams"),
-    ("real", r"real"),
-    ("fake", r"fake|generated|synth|^gen"),
+    ("real", r"real|^(expert|demo)\w"),
+    ("fake", r"fake|generated|synth|^gen|^(policy|agent|learner)(s|a|states?|next\w*|obs\w*|act\w*|data|batch)$"),
     ("unknown", r"prob|noise"),
-    ("condition", r"embed|text|caption"),
+    ("condition", r"emb|text|caption|^sents?$|sentence|^words?$"),
     ("critic", r"critic|discriminator"),
 )
 
@@ -94,8 +98,8 @@ def roles(function: Callable) -> dict[str, str]:
     core = [r for r in found.values() if r in _CORE]
     unclear = [name for name, answer in found.items() if answer in (None, "unknown")]
     enough = ("critic" in core or "scores" in found.values()) and {"real", "fake"} & set(core)
-    if unclear or len(core) != len(set(core)) or not enough:
-        raise TypeError(_refusal(function, found, core, unclear))
+    if unclear or not (len(core) == len(set(core)) or in_parts(core)) or not enough:
+        raise _refusal(function, found, core, unclear)
     for p in parameters:
         answer = role(p.name)
         if p.name not in found and answer in ("device", "cuda", "weight", "real", "fake") and answer not in core:
@@ -103,26 +107,45 @@ def roles(function: Callable) -> dict[str, str]:
     return found
 
 
-def _refusal(function: Callable, found: dict[str, str | None], core: list[str], unclear: list[str]) -> str:
+def in_parts(core: list[str]) -> bool:
+    """Whether samples come in several parts, as states and actions do: as many real ones as fake ones."""
+    return core.count("real") == core.count("fake") > 1 >= core.count("critic")
+
+
+def parts_of(given: dict[str, str], real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """For samples in parts, what each of these arguments gets of them; nothing for whole ones."""
+    found = {}
+    for samples, r in ((real, "real"), (fake, "fake")):
+        names = [name for name, answer in given.items() if answer == r]
+        if len(names) > 1:
+            found |= dict(zip(names, samples.tensor_split(len(names), dim=1), strict=True))
+    return found
+
+
+def _refusal(function: Callable, found: dict[str, str | None], core: list[str], unclear: list[str]) -> CannotTell:
     name = getattr(function, "__name__", "mine")
     name = name if name.isidentifier() else "mine"
     doubled = [n for n, answer in found.items() if core.count(answer) > 1]
     given = {"critic": "critic", "real": "real", "fake": "fake", "device": '"cpu"', "cuda": "False", "weight": "1.0"}
     given |= {"size": "len(real)", "scores": "critic(real)", "count": "0"}
     told = {n: "..." if n in unclear or n in doubled else given.get(answer, "...") for n, answer in found.items()}
-    listed = ", ".join(f"{n}={value}" for n, value in told.items())
-    why = f"; {', '.join(unclear)} could not be told" if unclear else ""
-    if doubled:
-        why += f"; {', '.join(doubled)} stand for the same thing"
-    if "critic" not in core and len(core) == 2 and inspect.ismethod(function):
-        why += "; its critic is an attribute of the object, which adapt= can set before it calls"
-    elif "critic" not in core and not unclear and len(core) == 2:
-        why += "; it takes no critic"
-    return (
-        f"Pass adapt=, a function (critic, real, fake) -> penalty: check({name}, adapt=lambda critic, real, fake: "
-        f"{name}({listed})). The function must be given ({', '.join(found) or 'nothing'}), where a critic, real and "
-        f"fake samples were looked for{why}"
-    )
+    listed = [f"{n}={value}" for n, value in told.items()]
+    if unclear:
+        why = f"Its names do not tell what to give for {', '.join(unclear)}."
+    elif doubled:
+        why = f"{' and '.join(doubled)} stand for the same thing."
+    elif "critic" not in core and inspect.ismethod(function):
+        why = "Its critic is an attribute of its object: set it before the call."
+    elif "critic" not in core:
+        why = "It takes no critic, and none is an attribute of its object."
+    else:
+        why = "A critic, real and fake samples were looked for among its arguments."
+    lacking = [n for n, value in told.items() if value == "..."]
+    fill = f", and fill in {', '.join(lacking)}" if lacking else ""
+    python = f"Pass adapt={fill}:\n{call_in_lines('lambda critic, real, fake: ', name, listed)}"
+    wrapped = call_in_lines("return ", name, listed, "      ")
+    command = f"Check this in its place{fill}:\n  def adapted(critic, real, fake):\n{wrapped}"
+    return CannotTell(python, command, why)
 
 
 def stand_in(role: str, name: str, real: Tensor, attempt: int) -> Any:
@@ -166,8 +189,12 @@ def adapt(function: Callable, weight: float | None = None, *, critic_as: str = "
             points = (eps * real + (1 - eps) * fake).detach().requires_grad_()
             values |= {"real": points, "fake": points}
 
+        parts = parts_of(asked, real, fake)
+
         def value(name: str) -> Any:
             r = asked[name]
+            if name in parts:
+                return parts[name]
             if r == "scores" and between:
                 return critic(points)
             if r == "scores":
@@ -209,7 +236,8 @@ def described(function: Callable) -> str:
         given = roles(function) if signature(function) is not None else {}
     except TypeError:
         return ""
-    return f". It was called with {', '.join(f'{name} as the {role}' for name, role in given.items())}" if given else ""
+    read = [f"{name} as the {role}" for name, role in given.items() if name != role]
+    return textwrap.fill(f"It was called with {', '.join(read)}.", WIDTH) if read else ""
 
 
 def weight_argument(function: Callable) -> str | None:

@@ -13,11 +13,13 @@ import inspect
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 from .penalty import check
-from .report import Report
+from .refusals import Refusal
+from .report import WIDTH, Report, short
 from .step import check_scaling
 
 
@@ -52,7 +54,9 @@ def load(target: str) -> Callable:
     found = module
     for part in name.split("."):
         if not hasattr(found, part):
-            raise ValueError(f"{place} has no {name}")
+            has = [n for n, value in vars(module).items() if inspect.isroutine(value) and not n.startswith("_")]
+            others = f"; it has {short(', '.join(has), 120)}" if found is module and has else ""
+            raise ValueError(f"{place} has no {name}{others}")
         found = getattr(found, part)
     return found
 
@@ -86,6 +90,13 @@ def as_dictionary(report: Report) -> dict:
         "notes": list(report.notes),
         "undecided": list(report.undecided),
     }
+
+
+def refused(target: str, error: Exception) -> str:
+    """What is printed where a function could not be checked: what to type first, then what was tried."""
+    if isinstance(error, Refusal):
+        return f"{error.command}\n{target} could not be called.\n{error.tried}"
+    return textwrap.fill(f"{target} could not be checked. {type(error).__name__}: {short(str(error), 300)}", WIDTH)
 
 
 def _shape(text: str) -> tuple[int, ...]:
@@ -124,7 +135,7 @@ def main(arguments: list[str]) -> int:
         else:
             report = check(function, shape=given.shape, batch_size=given.batch_size)
     except Exception as error:  # whatever the file or the function raised
-        said = f"{given.target} could not be checked: {type(error).__name__}: {error}"
+        said = refused(given.target, error)
         print(json.dumps({"subject": given.target, "error": said}) if given.json else said, file=sys.stderr)
         return 2
     print(json.dumps(as_dictionary(report), indent=2) if given.json else report)

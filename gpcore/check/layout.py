@@ -70,6 +70,9 @@ def _of_records(records: list[Gradient], doors: Tensor, critic: Critic) -> Layou
     leaves, taken, true = ([t for r in records for t in getattr(r, name)] for name in ("leaves", "taken", "true"))
     scores = torch.cat([r.scores for r in records])
     whole = rows(leaves)
+    used = [i for i, w in enumerate(whole) if w is not None or bool(true[i].any())]
+    if len(used) < len(whole) and any(whole[i] is not None for i in used):  # a condition moves no score here
+        leaves, taken, true, whole = ([tensors[i] for i in used] for tensors in (leaves, taken, true, whole))
     if all(w is not None for w in whole):
         own = len(critic.shape)
         leading = tuple(leaves[0].shape[: leaves[0].ndim - own]) if len(leaves) == 1 else ()

@@ -155,6 +155,13 @@ def device_mismatch(critic, real, fake):
     return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
 
 
+def condition_overwritten(critic, real, fake, alpha=1.0):
+    alpha = torch.rand(len(real), 1, 1, 1, device=real.device)
+    x = (alpha * real + (1 - alpha) * fake).detach().requires_grad_()
+    (gradient,) = grad(critic(x, alpha).sum(), x, create_graph=True)
+    return ((gradient.flatten(1).norm(dim=1) - 1) ** 2).mean()
+
+
 PENALTIES = (
     Room(
         *("norm-over-channels", norm_over_channels, "caogang/wgan-gp 25, 27, 56; PyTorch-GAN 20; pytorch-wgan 40"),
@@ -235,6 +242,10 @@ PENALTIES = (
     Room(
         *("device-mismatch", device_mismatch, "Machine-Learning-Collection 58; stargan 11 with a bare .cuda()"),
         "On the CPU it is right. On a GPU it stops with an error, which is the best that a mistake can do.",
+    ),
+    Room(
+        *("condition-overwritten", condition_overwritten, "azadis/SB-GAN 9: the factor of a fade-in"),
+        "The critic is penalised under a condition that no sample has, and not under its own.",
     ),
 )
 

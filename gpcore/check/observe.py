@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,6 +13,9 @@ from .layout import Layout
 from .mixtures import Mixture, fit_mixture
 from .points import places_of
 from .probes import Call, Subject
+
+if TYPE_CHECKING:
+    from .functions import AnyLaw
 
 # (slope, curve) of the critics: flat, curved and steep. The last two are linear and steep, for there the one-sided law
 # is a parabola in the slope.
@@ -43,10 +47,11 @@ class Observed:
     infinite: list[float]  # slopes of the critics whose value was not finite
     values: list[float]
     mixture: Mixture | None = None  # where no one law explains the values
+    function: AnyLaw | None = None  # where no mixture does either
 
     @property
-    def known(self) -> Law | Mixture | None:
-        return self.law or self.mixture
+    def known(self) -> Law | Mixture | AnyLaw | None:
+        return self.law or self.mixture or self.function
 
 
 def _ratio(layout: Layout) -> tuple[Tensor, Tensor] | None:

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from . import calling, source
+from .functions import AnyLaw, any_law
 from .judges.critic import judge_critic
 from .judges.device import judge_device
 from .judges.differences import finite_differences
 from .judges.eps import judge_eps
+from .judges.function import judge_function
 from .judges.graph import aside, judge_graph
 from .judges.law import SQUARED, judge_law, judge_lawless
 from .judges.mixture import judge_mixture
@@ -24,16 +26,18 @@ from .mends import finding
 from .mixtures import Mixture
 from .observe import Observed, probe, repacked
 from .points import Points, locate, misled
-from .probes import ANSWERS, Call, CannotCall, Subject
+from .probes import ANSWERS, Call, Subject
 from .report import Finding, Report, short
 from .subjects import Given, better_size, find_subject
 from .ways import candidates
 
 
-def _family(law: Law | None, points: Points) -> str:
+def _family(law: Law | AnyLaw | None, points: Points) -> str:
     at = "" if points.place.startswith("around") else "at "
     if law is None:
         return f"a penalty of unknown law {at}{points}"
+    if isinstance(law, AnyLaw):
+        return f"{law.name.split(',')[0].split(' (')[0] or 'another'} law of the norm {at}{points}"
     kind = {"power": f"norm to the power {law.power:.3g}"}.get(law.kind, law.kind)
     if law.norm.kind == "each input":
         kind = f"{kind}, one norm for each input,"
@@ -114,7 +118,8 @@ def check(
 
     Raises:
         TypeError: the arguments' names do not tell what they are.
-        ValueError: the function raised on every batch, or returned what is no penalty; ``batch`` is too small.
+        ValueError: the function raised on every batch, or returned what is no penalty; ``batch`` is too small. Both
+            messages say first what to type.
 
     Source: the law, Gulrajani et al. 2017, eq. 3; its kinds as in :mod:`gpcore.penalties`.
 
@@ -130,12 +135,11 @@ def check(
         raise ValueError("critic and batch go together: give both or neither")
     name = getattr(my_penalty, "__name__", type(my_penalty).__name__)
     findings = judge_critic(critic, batch) if critic is not None else []
-    try:
-        functions = [adapt] if adapt else candidates(my_penalty)
-        numbers, vectors = source.written_in(my_penalty), calling.takes_vectors(my_penalty)
-        subject, refused = find_subject(Given(functions, shape, batch_size, source.packs(my_penalty), numbers, vectors))
-    except CannotCall as error:
-        raise CannotCall(f"{error}{'' if adapt else calling.described(my_penalty)}") from None
+    functions = [adapt] if adapt else candidates(my_penalty)
+    numbers, vectors = source.written_in(my_penalty), calling.takes_vectors(my_penalty)
+    read_as = "" if adapt else calling.described(my_penalty)
+    pack = source.packs(my_penalty)
+    subject, refused = find_subject(Given(functions, shape, batch_size, pack, numbers, vectors, read_as))
     subject = subject if shape or batch_size else better_size(subject, numbers)
     seeds = _reseeds(subject)
     if seeds:
@@ -143,6 +147,8 @@ def check(
     seen = probe(subject)
     if seen.known is None and seen.observations:
         subject, seen = repacked(subject, seen)
+    if seen.known is None:
+        seen = replace(seen, function=any_law(subject, seen))
     undecided, notes = _said_of_calling(subject, refused, batch_size)
     with source.named_numbers(my_penalty) as named:
         call = subject.call(slope=0.7, curve=1.3, lines=True)
@@ -180,6 +186,7 @@ def check(
     findings = point_to_lines(findings, call.trace, my_penalty)
     known = differences is not None or (seen.known is not None and SQUARED not in undecided)
     known = known and not any(said.startswith("why its gradient") for said in undecided)
+    known = known and (seen.function is None or seen.function.pulls)
     ordered = tuple(sorted(findings, key=lambda f: not f.fault))
     return Report(name, family, ordered, tuple(undecided), weight, recognised=known, notes=tuple(notes))
 
@@ -234,12 +241,14 @@ def _judge(
             found += _judge_weight(function, subject, seen.law, weight, adapt is not None)
     elif seen.mixture is not None and not found:
         found = judge_mixture(seen, subject, undecided, notes)
+    elif seen.function is not None and not found:
+        found = judge_function(seen.function, subject, undecided, notes)
     elif seen.known is None and not found and not seen.infinite:
         undecided.append("its norm and law: the values follow none that is known. Is it the penalty alone?")
     if not by:
         found += _judge_place(subject, points, seen.known, reseeds, undecided)
     found += judge_conditions(subject, call, points, undecided) + judge_graph(subject, seen, undecided, notes)
-    return found, str(seen.mixture or _family(seen.law, points)), weight
+    return found, str(seen.mixture or _family(seen.law or seen.function, points)), weight
 
 
 def _said_of_probes(seen: Observed, undecided: list[str]) -> None:
@@ -255,7 +264,7 @@ def _said_of_probes(seen: Observed, undecided: list[str]) -> None:
 
 
 def _judge_place(
-    subject: Subject, points: Points, law: Law | Mixture | None, reseeds: bool, undecided: list[str]
+    subject: Subject, points: Points, law: Law | Mixture | AnyLaw | None, reseeds: bool, undecided: list[str]
 ) -> list[Finding]:
     if points.place in ("interpolates", "mapped interpolates", "mixture"):
         return judge_eps(subject, points, reseeds, undecided)

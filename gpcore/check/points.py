@@ -144,7 +144,7 @@ def _locate(x: Tensor, call: Call, subject: Subject) -> Points:
             if _between(x, samples):
                 said = f"the points lie between {name} samples and {name} samples, as if the others had been mixed up"
                 return Points("elsewhere", text=said)
-    moved = _by_response(x, call, subject)
+    moved = _by_response(x, call, subject) or _between_images(x, call, subject)
     if moved is not None:
         return moved
     if len(x) == len(real):
@@ -238,6 +238,26 @@ def _by_response(x: Tensor, call: Call, subject: Subject) -> Points | None:
             return Points("mapped interpolates", eps.mean(1))
         return Points("mapped interpolates", varies_within=True)
     return None
+
+
+def _between_images(x: Tensor, call: Call, subject: Subject) -> Points | None:
+    """Interpolates of what some map, such as an encoder, makes of the samples, found by giving it one kind twice."""
+
+    def image(source: int, seed: int) -> Tensor | None:
+        def change(real: Tensor, fake: Tensor) -> None:
+            (fake, real)[source].copy_((real, fake)[source])
+
+        layout = subject.call(n=len(call.real), seed=seed, change=change).layout
+        return None if layout is None else layout.points.flatten(1)
+
+    try:
+        real, fake, again = image(0, call.seed), image(1, call.seed), image(0, call.seed + 1)
+    except Exception:
+        return None
+    if any(t is None or t.shape != x.shape for t in (real, fake, again)) or not _close(real, again):
+        return None
+    eps, off = _segments(x, real, fake)
+    return Points("mapped interpolates", eps) if (off < CLOSE).all() else None
 
 
 def _by_pair(x: Tensor, real: Tensor, fake: Tensor) -> Points:

@@ -27,13 +27,7 @@ ANSWERS = {kind: f"a {kind}, and was given one that does" for kind in ("map", "p
 ANSWERS["map"] = "a map of scores (patches), and was given one that has a single patch"
 ANSWERS["scales"] = "a list for each of several scales, and was given one of two scales that score alike"
 ANSWERS["dictionary"] = "a dictionary, and was given one that does"
-
-
 _PENALTY = re.compile(r"gp|penal|r1|r2|reg")
-
-
-class CannotCall(ValueError):
-    """The function raised, or returned what is no penalty, on every batch that was tried."""
 
 
 @dataclass
@@ -135,6 +129,10 @@ class Critic(nn.Module):
         raise ValueError(f"the critic was called with shape {tuple(x.shape)}, its samples are {self.shape}")
 
     def forward(self, x: Tensor, *conditions: Any, **more: Any) -> Any:
+        parts = [x, *conditions]  # of a sample, as a state and an action are
+        widths = [p.shape[1] if isinstance(p, Tensor) and p.ndim == 2 else 0 for p in parts]
+        if len(self.shape) == 1 and all(widths) and sum(widths) == self.shape[0]:
+            x, conditions = torch.cat(parts, 1), ()
         leading = self._leading(x)
         self.log.extras.append((*conditions, *more.values()))
         count = len(self.log.points)
@@ -142,6 +140,9 @@ class Critic(nn.Module):
         # Under vmap one call makes no entry of its own here; what is wrapped has no graph to be followed either.
         self.log.doors += [x] * (len(self.log.points) - count)
         scores = self.bare_score(marked.reshape(-1, *self.shape)).reshape(leading)
+        for condition in (*conditions, *more.values()):
+            if isinstance(condition, Tensor) and condition.requires_grad:  # some penalties differentiate by it too
+                scores = scores + 0 * condition.sum()
         scores = scores if self.answer == "flat" else scores[..., None]
         self.log.answers.append(weakref.ref(scores))
         if self.answer in ("pair", "triple"):
@@ -285,8 +286,8 @@ class Subject:
         rest = None
         if isinstance(result, dict):  # losses by name
             result = (*(v for k, v in result.items() if _PENALTY.search(str(k).lower())), *result.values())
-        if isinstance(result, (tuple, list)) and result:  # (penalty, norms) and the like
-            result, rest = result[0], result[1:]
+        if isinstance(result, (tuple, list)) and result:
+            result, rest = result[0], result[1:]  # (penalty, norms) and the like
         if result is None and tracer.trace.backward is not None:  # it trains the critic itself and returns nothing
             result = tracer.trace.backward
         if result is None and self.every > 1:
@@ -294,6 +295,5 @@ class Subject:
         result, value, shape = number(result)
         layout = lay_out(critic, tracer.trace)
         own = any(p.grad is not None for p in critic.parameters())
-        return Call(
-            critic, real.double(), fake.double(), result, rest, value, shape, layout, after, own, tracer.trace, seed
-        )
+        samples = real.double(), fake.double()
+        return Call(critic, *samples, result, rest, value, shape, layout, after, own, tracer.trace, seed)

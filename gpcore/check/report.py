@@ -11,9 +11,11 @@ from dataclasses import dataclass
 # The book's address; `make repository` keeps it in agreement with the others.
 _MUSEUM = "https://gradient-penalty-book.github.io/gradient-penalty-book/notebooks/16_bug_museum.html"
 
+# What fits beside the contents on a page of the book, and in half a screen.
+WIDTH = 76
 
-# Findings that the museum has no room for.
-WITHOUT_ROOM = ("weight-inside", "condition-overwritten")
+# What a penalty is multiplied by is no mistake: the museum has a place for it, but no room with code.
+WITHOUT_ROOM = ("weight-inside",)
 
 
 def short(text: str, length: int = 150) -> str:
@@ -48,8 +50,8 @@ class Finding:
 
     @property
     def room(self) -> str:
-        """Link to the room of the bug museum that shows it; to the museum where there is none."""
-        return _MUSEUM if self.name == "condition-overwritten" else f"{_MUSEUM}#room-{self.name}"
+        """Link to the room of the bug museum that shows it."""
+        return f"{_MUSEUM}#room-{self.name}"
 
     @property
     def remedy(self) -> str:
@@ -86,8 +88,7 @@ class Room:
 
 
 def _fill(text: str, indent: str) -> str:
-    # What fits beside the contents on a page of the book, and in half a screen.
-    return textwrap.fill(text, 76, initial_indent=indent, subsequent_indent=indent)
+    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
 
 
 @dataclass(frozen=True)

@@ -82,14 +82,17 @@ def check_scaling(my_step: Callable) -> Report:
             dictionary with the keys that the step asks for; ``loss_fn`` takes ``(output, y)``, ``(output)`` or
             ``(model, batch)``. The model returns scores, and where that fails ``.loss`` and ``.logits``, or both as a
             pair.
-            Arguments in another order, and two networks with an optimiser each, are known by their names. An argument
-            whose name has ``scaler`` in it and that has no value is given a ``torch.amp.GradScaler`` for the CPU; one
-            that the step holds as a global, in a closure, as a default or as an attribute is given other loss scales
-            for the time of the check. If it returns the gradient's norm, alone or among other numbers, that is checked
-            too. Where it makes an optimiser by itself, the gradients of that one's step are judged; where it moves the
-            parameters without any, along the gradient, this is judged as plain gradient descent. Where it counts
-            micro-batches over calls, or its threshold follows earlier norms, it is called as often as that takes; what
-            it holds is put back afterwards: counters, lists, tensors, generators.
+            Arguments in another order, one batch in place of the list, inputs and labels, two networks with an
+            optimiser each, options that hold the threshold (``args.clip``), an ``accelerator`` and what logs or
+            schedules are known by their names; a method gets its object's networks, optimisers and loss replaced, on a
+            copy. An argument whose name has ``scaler`` in it and that has no value is given a ``torch.amp.GradScaler``
+            for the CPU; one that the step holds as a global, in a closure, as a default or as an attribute is given
+            other loss scales for the time of the check. If it returns the gradient's norm or keeps it somewhere, alone
+            or among other numbers, that is checked too. Where it makes an optimiser by itself, the gradients of that
+            one's step are judged; where it moves the parameters without any, along the gradient, this is judged as
+            plain gradient descent. Where it counts micro-batches over calls, or its threshold follows earlier norms, it
+            is called as often as that takes; what it holds is put back afterwards: counters, lists, tensors,
+            generators.
 
     Returns:
         The report; ``report.ok`` is False where there is a fault, where the step could not be judged, and where it does
@@ -97,7 +100,7 @@ def check_scaling(my_step: Callable) -> Report:
 
     Raises:
         TypeError: ``my_step`` is not a function.
-        ValueError: it raised on the simplest batch.
+        ValueError: it raised on every kind of batch; the message says first what to type.
 
     Source: norm clipping as Pascanu, Mikolov and Bengio 2013, Algorithm 1.
 
@@ -123,6 +126,7 @@ def check_scaling(my_step: Callable) -> Report:
     if subject is None:
         undecided.append("what it scales: what it makes of one gradient differs from one random seed to the next")
         return Report(name, "a random step", (), tuple(undecided), recognised=False)
+    said = len(undecided)
     operation = judge_operation(subject, undecided)
     law = operation.law
     if law is not None:
@@ -135,14 +139,23 @@ def check_scaling(my_step: Callable) -> Report:
             operation.findings += judge_scaler(subject, operation, undecided)
         operation.findings += judge_log(subject, law)
     if not operation.recognised and not subject.run([0.1 * DIRECTION]).asked:
-        undecided.append(
+        undecided[said:] = [  # of a gradient that was never the one meant
             "whether its gradient is the one that was meant: it never called loss_fn. Take the loss of "
             "loss_fn(model(x), y), for the gradient of a loss of its own is not known here"
-        )
+        ]
     judge_calls(subject, operation, undecided)
     judge_weights(subject, undecided)
     findings = operation.findings + judge_non_finite(subject)
     family = operation.family + ", with noise" * subject.noisy
-    return Report(
-        *(name, family, tuple(findings), tuple(undecided)), recognised=operation.recognised, sound=operation.sound
-    )
+    given = (name, family, tuple(findings), tuple(undecided))
+    return Report(*given, recognised=operation.recognised, sound=operation.sound, notes=tuple(_stood_in(subject)))
+
+
+def _stood_in(subject: StepSubject) -> list[str]:
+    """What it was given in place of objects that only its own program has."""
+    notes, read = [], sorted(subject.run([DIRECTION]).read)
+    if read:
+        notes.append(f"of the options that it takes, {' and '.join(read)} was taken for max_norm")
+    if subject.style.has("accelerator"):
+        notes.append("its accelerator was a stand-in: one process, and no mixed precision")
+    return notes

@@ -11,8 +11,8 @@ from itertools import product
 import torch
 
 from .points import locate
-from .probes import ANSWERS, BATCHES, SHAPES, Call, CannotCall, Subject
-from .report import short
+from .probes import ANSWERS, BATCHES, SHAPES, Call, Subject
+from .refusals import CannotCall, attempts
 
 _UNPACKS = re.compile(
     r"unpack|indices|not enough values|KeyError|IndexError|no attribute|not subscriptable|iterate|iterable|string|"
@@ -34,6 +34,7 @@ class Given:
     pack: int | None = None
     numbers: tuple[int, ...] = ()
     vectors: bool = False  # samples are vectors, by the names of its arguments
+    read_as: str = ""  # what its arguments were taken for, in words
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -118,7 +119,7 @@ def find_subject(given: Given) -> tuple[Subject, dict[tuple[int, ...], str]]:
         # What it raised on later shapes, or on this one, was for the kind of critic or number.
         before = [] if subject.packed or subject.only else given.shapes[: given.shapes.index(subject.shape)]
         return subject, {shape: why for shape, why in refused.items() if shape in before}
-    raise CannotCall(_refusal(told, given))
+    raise _refusal(told, given)
 
 
 def _answering(subject: Subject) -> Subject:
@@ -175,22 +176,33 @@ def _moved(call: Call) -> torch.Tensor:
     return call.layout.gradients.detach().flatten(1).abs().sum(1) > 0
 
 
-def _refusal(told: list[str], given: Given) -> str:
+_TYPE = "Pass adapt=, a function (critic, real, fake) -> penalty"
+_WRITE = "Write a function (critic, real, fake) -> penalty that calls it, and check that one"
+_NO_TENSOR = re.compile(r"a penalty is a floating-point tensor, the function returned")
+
+
+def _refusal(told: list[str], given: Given) -> CannotCall:
+    """The error that says what to type, by what was raised."""
     text = " ".join(told)
-    hint = "Pass shape= for samples of another shape, batch_size= for another number of them"
-    hint += ", or adapt= a function (critic, real, fake) -> penalty. "
+    undefined = re.search(r"NameError: (?:global )?name '(\w+)' is not defined", text)
+    why = ""
     if "cuda" in text.lower():
-        hint = f"It asks for a GPU by itself; x.to(real.device) works everywhere. {hint}"
+        python = "Write x.to(real.device) in place of x.cuda(): it asks for a GPU, and there is none."
+    elif undefined:
+        python = f"Define {undefined[1]} before the check: the function reads it as a global."
+    elif _NO_TENSOR.search(text):
+        python = "Let it return the penalty, a floating-point tensor."
     elif _asked(told):
-        hint = f"It asks its critic for .{_asked(told)[0]}: adapt= can hand it an object that has it. {hint}"
+        python, why = "", f"it asks its critic for .{_asked(told)[0]}, so hand it an object that has it"
     elif "'Critic' object" in text:
-        hint = f"It wants scores where it was given a critic: adapt= can compute them and hand them over. {hint}"
+        python, why = "", "it wants scores where it was given a critic, so compute them and hand them over"
     elif any(_UNPACKS.search(t) for t in told):
-        hint += "It may expect a critic that answers with something else than one score a sample. "
-    kinds = list(dict.fromkeys(short(t) for t in told))
-    raised = "; ".join(kinds[:3]) + (f"; and {len(kinds) - 3} more" if len(kinds) > 3 else "")
-    listed = " or ".join("(N, " + ", ".join(map(str, s)) + ")" for s in given.shapes)
-    return (
-        f"{hint}The function could not be called with a critic and two batches of {' or '.join(map(str, given.sizes))} "
-        f"samples, in the shapes {listed}. It raised {raised}"
-    )
+        python, why = "", "it may want a critic that answers with something else than one score a sample"
+    else:
+        python = "Pass shape=(3, 64, 64), the shape of one of your samples, or batch_size=64."
+    command = python.replace("Pass shape=(3, 64, 64)", "Add --shape 3,64,64").replace("batch_size=", "--batch-size ")
+    if why:
+        python, command = f"{_TYPE}: {why}.", f"{_WRITE}: {why}."
+    shapes = ", ".join(f"({', '.join(map(str, s))}{',' * (len(s) == 1)})" for s in given.shapes)
+    on = f", on {' or '.join(map(str, given.sizes))} samples of shape {shapes}"
+    return CannotCall(python, command, attempts(told, on) + (f"\n{given.read_as}" if given.read_as else ""))

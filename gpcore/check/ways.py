@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from .calling import adapt, role, roles, signature, stand_in
+from .calling import adapt, in_parts, parts_of, role, roles, signature, stand_in
 
 _KNOWN = {"real", "fake", "device", "cuda", "size", "weight"}
 _STANDS_IN = {"condition", "count", "mix"}
@@ -96,6 +96,7 @@ def _hosted(function: Callable) -> list[Callable]:
             other.__dict__["forward"] = critic.forward
         values = {"real": real, "fake": fake, "device": real.device, "cuda": False, "size": len(real), "weight": 1.0}
         given = {n: values[r] if r in values else stand_in(r, n, real, attempt) for n, r in bare.items()}
+        given |= parts_of(bare, real, fake)
         return method.__func__(other, **given)
 
     more = _STANDS_IN & set(bare.values())
@@ -112,4 +113,4 @@ def _parameters_without_critic(method: Any) -> dict[str, str] | None:
     found = {name: (free.pop(0) if free else None) if r in blank else r for name, r in found.items()}
     samples = [r for r in found.values() if r not in _STANDS_IN]
     fits = set(samples) <= _KNOWN and {"real", "fake"} & set(samples)
-    return found if fits and len(set(samples)) == len(samples) else None
+    return found if fits and (len(set(samples)) == len(samples) or in_parts(samples)) else None

@@ -34,7 +34,10 @@ def finite_differences(subject: Subject) -> tuple[str, float] | None:
             return None
         with torch.no_grad():
             one, other = (call.critic.bare_score(x.to(call.critic.direction.dtype)).double() for x in places)
-        weights.append(call.value / float((one - other).square().mean()))
+        apart = float((one - other).square().mean())
+        if not apart > 0:  # the same place twice
+            return None
+        weights.append(call.value / apart)
     spread = torch.tensor(weights, dtype=torch.float64)
     if not spread.isfinite().all() or (spread - spread.median()).abs().max() > 1e-3 * spread.median().abs():
         return None

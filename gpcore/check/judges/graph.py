@@ -8,6 +8,7 @@ import weakref
 import torch
 from torch import Tensor
 
+from ..functions import slopes_by_differences
 from ..mends import finding
 from ..observe import Observed, observation
 from ..probes import Call, Subject
@@ -26,7 +27,7 @@ def aside(call: Call) -> bool:
 def judge_graph(subject: Subject, seen: Observed | None, undecided: list[str], notes: list[str]) -> list[Finding]:
     """Second-order graph, the path to the generator, a flat critic, a steep one."""
     call = subject.call(slope=0.7, curve=1.3)
-    found = _judge_second_order(call, seen, undecided, notes)
+    found = _judge_second_order(subject, call, seen, undecided, notes)
     # What is no penalty, or more than one, may well depend on the fake samples.
     if seen and seen.known:
         found += _judge_generator(subject)
@@ -41,7 +42,9 @@ def judge_graph(subject: Subject, seen: Observed | None, undecided: list[str], n
     return found
 
 
-def _judge_second_order(call: Call, seen: Observed | None, undecided: list[str], notes: list[str]) -> list[Finding]:
+def _judge_second_order(
+    subject: Subject, call: Call, seen: Observed | None, undecided: list[str], notes: list[str]
+) -> list[Finding]:
     gradients = _parameter_gradients(call)
     left = _left_behind(call)
     if call.own_backward and gradients is not None and _ties(gradients, left):
@@ -59,7 +62,7 @@ def _judge_second_order(call: Call, seen: Observed | None, undecided: list[str],
     if seen is None or seen.known is None:
         return []
     try:
-        expected = _law_gradients(seen, call)
+        expected = slopes_by_differences(subject, call) if seen.function else _law_gradients(seen, call)
     except RuntimeError:  # the function's own call has freed the graph to its points
         undecided.append("whether a part of the graph is missing: the graph to its points is gone after the call")
         return []
@@ -187,7 +190,10 @@ def _parameter_gradients(call: Call) -> Tensor | None:
 
 
 def _derivatives(value: Tensor, call: Call) -> Tensor | None:
-    gradients = torch.autograd.grad(value, [call.critic.slope, call.critic.curve], allow_unused=True, retain_graph=True)
+    parameters = [call.critic.slope, call.critic.curve]
+    if not all(p.requires_grad for p in parameters):  # the function has frozen them
+        return None
+    gradients = torch.autograd.grad(value, parameters, allow_unused=True, retain_graph=True)
     if all(g is None for g in gradients):
         return None
     return torch.stack([torch.zeros(()).double() if g is None else g.double() for g in gradients])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from torch import Tensor
+
 from .cuts import Operation
 from .judges import raised
 from .network import DIRECTION
@@ -12,6 +14,8 @@ from .short import close
 
 _EARLIER = 120  # calls before the one that is looked at; ZClip gathers 25 norms first, others 100
 _LONG = 10.0
+_ROW = 12
+_LATE = "norm clipping that begins after a number of calls"
 
 
 def judge_calls(subject: StepSubject, operation: Operation, undecided: list[str]) -> None:
@@ -27,17 +31,32 @@ def judge_calls(subject: StepSubject, operation: Operation, undecided: list[str]
     if operation.law is None and not operation.whole:  # weights that earlier calls moved may matter too
         return
     fresh, most = _after(subject, 0), max(_EARLIER // subject.copies, 10)
-    for calls in (most, 1, 2, 3):
+    # Many calls later: what is done at some calls only is seen in some of a row of them.
+    row = subject.run([_LONG * DIRECTION], earlier=_short(most), times=_ROW).series
+    first = next((i for i, applied in enumerate(row) if not close(applied, fresh.applied)), 0)
+    for calls in (1, 2, 3, most + first) if first else (most, 1, 2, 3):
         late = _after(subject, calls)
         if late.error is None and not close(late.applied, fresh.applied):
             _judge_memory(subject, operation, fresh, late, calls, undecided)
+            left = [most + 1 + i for i in range(first, len(row)) if close(row[i], fresh.applied)]
+            if operation.family == _LATE and left:
+                said = f"of the calls {most + 1} to {most + len(row)} those numbered {_listed(left)} left it whole"
+                undecided.append(f"whether only some calls are meant to be scaled: {said}")
+                operation.sound = False
             return
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:4])) + (" ..." if len(numbers) > 4 else "")
+
+
+def _short(calls: int, times: float = 1.0) -> list[Tensor]:
+    return [0.1 * times * (1 + 0.1 * math.sin(i)) * DIRECTION for i in range(calls)]
 
 
 def _after(subject: StepSubject, calls: int, times: float = 1.0, length: float = _LONG) -> Step:
     """What becomes of a long gradient after calls with short ones, of norm about 0.1 or so many times that."""
-    earlier = [0.1 * times * (1 + 0.1 * math.sin(i)) * DIRECTION for i in range(calls)]
-    return subject.run([length * DIRECTION], earlier=earlier)
+    return subject.run([length * DIRECTION], earlier=_short(calls, times))
 
 
 def _judge_memory(
@@ -75,7 +94,7 @@ def _judge_count(
     )
     if operation.whole:
         undecided.append(f"whether the first calls are meant to be left unscaled: {said}")
-        return "norm clipping that begins after a number of calls"
+        return _LATE
     longer = 100 * _LONG
     if close(_after(subject, calls, length=longer).applied, longer / _LONG * late.applied):
         undecided.append(f"whether only some calls are meant to be scaled: {said}, where it was left whole")

@@ -21,6 +21,8 @@ _PARTS = [10 * DIRECTION, 0.3 * DIRECTION.flip(0), 5 * DIRECTION.roll(3), 0.2 * 
 
 def judge_accumulation(subject: StepSubject, operation: Operation, undecided: list[str]) -> list[Finding]:
     law = operation.law
+    if subject.style.single and subject.copies == 1:
+        return []  # a call is one step on one batch
     count = subject.copies if subject.copies > 1 else len(_PARTS)
     parts = [law.limit / law.before * part for part in itertools.islice(itertools.cycle(_PARTS), count)]
     step = subject.run(parts)
@@ -107,7 +109,8 @@ def judge_log(subject: StepSubject, law: Law) -> list[Finding]:
         before |= {place for place, n in step.returned.items() if norm > 1 and near(n, law.limit * norm)}
     if not candidates or before:
         return []
-    said = f"it returns {law.limit:.4g} for gradients of norm {10 * law.limit:.4g} and of norm {20 * law.limit:.4g}"
+    how = "keeps" if all(place.startswith("/held") for place in candidates) else "returns"
+    said = f"it {how} {law.limit:.4g} for gradients of norm {10 * law.limit:.4g} and of norm {20 * law.limit:.4g}"
     return [finding("norm-logged-after", said)]
 
 

@@ -157,8 +157,7 @@ def _judge_limit(subject: StepSubject, slope: float, cut: Cut, limit: float, len
     if enlarged:
         return Operation(cut.family, law, [finding("scales-up", said)])
     if own and not said:
-        number = "" if near(limit, 1) else f": it clips by {cut.kind} at {limit:.4g}, a number of its own"
-        undecided.append(f"whether it heeds max_norm: 0.5 and 1 gave the same step{number}")
+        undecided += _own_number(subject, cut, limit)
         return Operation(cut.family, law, sound=cut.sound)
     differs = not near(limit, 1) and not near(applied.norm(), 1) and not subject.moves_by_itself
     if said:
@@ -166,6 +165,15 @@ def _judge_limit(subject: StepSubject, slope: float, cut: Cut, limit: float, len
     elif differs and cut.sound:
         undecided.append(f"how it scales: {made}")
     return Operation(cut.family, law, sound=cut.sound and not differs and not said)
+
+
+def _own_number(subject: StepSubject, cut: Cut, limit: float) -> list[str]:
+    """What is asked of a threshold that stays the same; nothing where it is 1 and the step is told none."""
+    number = f"it clips by {cut.kind} at {limit:.4g}, a number of its own"
+    if not subject.style.told_threshold:
+        return [] if near(limit, 1) else [f"whether its threshold is meant: {number}"]
+    said = "whether it heeds max_norm: 0.5 and 1 gave the same step"
+    return [said if near(limit, 1) else f"{said}: {number}"]
 
 
 def _at_other_limits(subject: StepSubject, law: Law, own: bool) -> tuple[str, bool]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from .calling import Style
 
 NAMES = ("first", "second", "third")  # the model's parameters: a vector, a matrix, a vector
 SHAPES = ((2,), (2, 3), (2,))
@@ -37,32 +41,65 @@ class Output(dict):
 class Network(nn.Module):
     """``<w, x>`` over its part of x: the gradient of the mean output is the mean of x, whatever the parameters are.
 
-    ``answer``: what it returns, as in :class:`Style`; ``loss_fn`` is called for a loss among that.
+    What it answers with and which of its methods computes the loss is told by a :class:`Style`; ``loss_fn`` is called
+    for it. It is its own attribute ``module``.
     """
 
-    def __init__(self, members: range, weights: Tensor, answer: str, loss_fn: Loss):
+    def __init__(self, members: range, weights: Tensor, style: Style, loss_fn: Loss):
         super().__init__()
-        self._answer, self._loss_fn = answer, loss_fn
+        self._style, self._loss_fn, self._made_of = style, loss_fn, (members, weights)
+        self.__dict__["module"] = self
         parts = weights.split(SIZES)
         for i in members:
             self.register_parameter(NAMES[i], nn.Parameter(parts[i].reshape(SHAPES[i]).to(torch.get_default_dtype())))
         start = sum(SIZES[: members.start])
         self.part = slice(start, start + sum(SIZES[i] for i in members))
 
-    def forward(self, *inputs: Any, **named: Any) -> Tensor:
-        given = [v for v in (*inputs, *named.values()) if isinstance(v, Tensor) and v.shape[-1:] == (sum(SIZES),)]
-        if not given:
+    def _scores(self, given: Any) -> Tensor:
+        x = next((v for v in _tensors(given) if v.shape[-1:] == (sum(SIZES),)), None)
+        if x is None:
             raise TypeError(f"the model was called without an input of shape (N, {sum(SIZES)})")
-        scores = given[0][..., self.part] @ torch.cat([p.flatten() for p in self.parameters()])
-        if "labels" in named or self._answer == "fields":
-            return Output(loss=self._loss_fn(scores), logits=scores)
-        return {"scores": lambda: scores, "scores, loss": lambda: (scores, self._loss_fn(scores))}.get(
-            self._answer, lambda: (self._loss_fn(scores), scores)
-        )()
+        return x[..., self.part] @ torch.cat([p.flatten() for p in self.parameters()])
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        scores = self._scores((inputs, named))
+        answer = self._style.answer
+        if answer == "scores" and "labels" not in named:
+            return scores
+        loss = self._loss_fn(scores)
+        if "labels" in named or answer == "fields":
+            return Output(loss=loss, logits=scores)
+        return {"loss": loss, "scores, loss": (scores, loss)}.get(answer, (loss, scores))
+
+    def __getattr__(self, name: str) -> Any:
+        if name and name == self.__dict__["_style"].method:
+            return lambda *inputs, **named: self._loss_fn(self._scores((inputs, named)))
+        return super().__getattr__(name)
+
+    def no_sync(self) -> Any:
+        return contextlib.nullcontext()
+
+    def spare(self) -> Network:
+        """Another one like it, whose weights are nobody's business."""
+        return Network(*self._made_of, self._style, self._loss_fn)
+
+
+def _tensors(given: Any) -> Iterator[Tensor]:
+    """Tensors within tuples and dictionaries."""
+    if isinstance(given, Tensor):
+        yield given
+    elif isinstance(given, (tuple, list, dict)):
+        for part in given.values() if isinstance(given, dict) else given:
+            yield from _tensors(part)
 
 
 class Recorder(torch.optim.SGD):
-    """Plain gradient descent, which keeps the gradients of every step."""
+    """Plain gradient descent, which keeps the gradients of every step.
+
+    With a ``gate``, an accelerator, it steps and clears only where that has seen the last micro-batch.
+    """
+
+    gate: Any = None
 
     def __init__(self, parameters: list[Tensor]):
         self.all = parameters
@@ -75,7 +112,13 @@ class Recorder(torch.optim.SGD):
         self.seen: list[Tensor] = []
         self.done = torch.zeros(sum(p.numel() for p in self.all), dtype=torch.float64)  # what all steps together took
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        if self.gate is None or self.gate.sync_gradients:
+            super().zero_grad(set_to_none)
+
     def step(self, closure=None):
+        if self.gate is not None and not self.gate.sync_gradients:
+            return None
         before = flat(self.all)
         loss = super().step(closure)
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.all]

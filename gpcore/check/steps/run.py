@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ..probes import own_random
-from .calling import Style
+from .calling import Style, Supplies
+from .hosts import bound, new_attributes
 from .memory import Memory
 from .network import ROWS, WEIGHTS, Loss, Network, Recorder, flat
+from .offers import Accelerator, Options
 from .scalers import at_scale
 from .watch import Watch
 
@@ -28,9 +30,11 @@ class Step:
     done: Tensor  # what of that the optimiser did
     seen: list[Tensor] = field(default_factory=list)
     after: list[Tensor] = field(default_factory=list)  # the same gradients when the function had returned
-    returned: dict[str, float] = field(default_factory=dict)  # where in the result: the number
+    returned: dict[str, float] = field(default_factory=dict)  # where in the result or in what it holds: the number
+    series: list[Tensor] = field(default_factory=list)  # what was applied in each of the last calls, where asked for
     error: Exception | None = None
     asked: bool = True  # whether it asked for the loss
+    read: frozenset[str] = frozenset()  # the names under which it read max_norm from its options
 
 
 def _numbers(result: Any, where: str = "", depth: int = 4) -> dict[str, float]:
@@ -71,7 +75,8 @@ class StepSubject:
         """Run the step on micro-batches with these gradients, ``(10,)`` each, or those of its samples, ``(3, 10)``.
 
         A single gradient is that of each of ``copies`` micro-batches. Options: ``scale`` of the loss; ``poison``,
-        added to one element of each gradient; ``times``, how often it is called, of which the last is recorded;
+        added to one element of each gradient; ``times``, how often it is called, of which the last is recorded and all
+        stand in ``series``;
         ``earlier``, gradients of calls before; ``weights``, whether the parameters start away from 0; ``seed``.
         """
         step = self._run(gradients, max_norm, **options)
@@ -82,7 +87,7 @@ class StepSubject:
     def _run(self, gradients, max_norm, *, scale=1.0, poison=0.0, times=1, earlier=(), weights=False, seed=0) -> Step:
         members = [range(3)] if self.style.count("network") == 1 else [range(2), range(2, 3)]
         loss_fn = Loss()
-        networks = [Network(part, WEIGHTS * weights, self.style.answer, loss_fn) for part in members]
+        networks = [Network(part, WEIGHTS * weights, self.style, loss_fn) for part in members]
         parameters = [p for network in networks for p in network.parameters()]
         parts = [parameters] if self.style.count("optimizer") == 1 else [parameters[:2], parameters[2:]]
         optimizers = [Recorder(part) for part in parts]
@@ -90,32 +95,47 @@ class StepSubject:
             networks[0].first.register_hook(lambda g: g + torch.tensor([0.0, poison]))
         gradients = gradients * self.copies if len(gradients) == 1 else gradients
         scaler = torch.amp.GradScaler("cpu", init_scale=scale) if self.style.scaler else None
+        accelerator = Accelerator(1 if self.over_calls or self.style.single else len(gradients))
+        if self.style.has("accelerator"):
+            for optimizer in optimizers:
+                optimizer.gate = accelerator
+        read: set[str] = set()
+        options = Options(max_norm, accelerator.gradient_accumulation_steps, read)
+        supplies = Supplies(networks, optimizers, loss_fn, max_norm, scaler, accelerator, options)
+        function = bound(self.function, self.style.held, supplies)
         error = result = None
+        series = []
         watch = Watch(parameters, optimizers)
         with at_scale(self.held, scale), own_random(seed), watch:
-            for wanted in (*([g] * self.copies for g in earlier), *[gradients] * times):
+            for turn, wanted in enumerate((*([g] * self.copies for g in earlier), *[gradients] * times)):
                 before = flat(parameters)
                 for record in (*optimizers, watch):
                     record.clear()
-                for batches in self._calls(wanted):
-                    arguments, named = self.style.arguments(networks, optimizers, loss_fn, batches, max_norm, scaler)
+                for samples in self._calls(wanted):
+                    arguments, named = self.style.arguments(supplies, samples)
                     try:
-                        result = self.function(*arguments, **named)
+                        result = function(*arguments, **named)
                     except Exception as raised:
                         error = raised
                 if error:
                     break
+                if turn >= len(earlier) and times > 1:
+                    series.append(self._step(optimizers, watch, before - flat(parameters), parameters).applied)
+        returned = _numbers(result)
+        if self.style.held:
+            returned |= _numbers({"held by it": new_attributes(function, self.function)})
         if self.memory:
+            returned |= _numbers(self.memory.changed())
             self.memory.put_back()
         step = self._step(optimizers, watch, before - flat(parameters), parameters)
-        return replace(step, returned=_numbers(result), error=error, asked=loss_fn.called)
+        return replace(step, returned=returned, error=error, asked=loss_fn.called, read=frozenset(read), series=series)
 
-    def _calls(self, gradients: list[Tensor]) -> list[list[Any]]:
+    def _calls(self, gradients: list[Tensor]) -> list[list[Tensor]]:
         spread = torch.linspace(-1, 1, ROWS, dtype=torch.float64)[:, None]
         # Without a dimension of samples, all samples are nearly alike.
         samples = [g if g.ndim == 2 else g + 0.01 * spread * g.flip(0) for g in gradients]
-        batches = [self.style.batch(x.to(torch.get_default_dtype())) for x in samples]
-        return [[batch] for batch in batches] if self.over_calls else [batches]
+        samples = [x.to(torch.get_default_dtype()) for x in samples]
+        return [[x] for x in samples] if self.over_calls or self.style.single else [samples]
 
     def _step(self, optimizers: list[Recorder], watch: Watch, moved: Tensor, parameters: list[Tensor]) -> Step:
         count = max(len(optimizer.seen) for optimizer in optimizers)

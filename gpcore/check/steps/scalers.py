@@ -22,7 +22,8 @@ def names_in(code: types.CodeType) -> Iterator[str]:
             yield from names_in(constant)
 
 
-def _filled(cell: types.CellType) -> list[Any]:
+def filled(cell: types.CellType) -> list[Any]:
+    """What a name of an outer function stands for, or nothing."""
     try:
         return [cell.cell_contents]
     except ValueError:  # a name that has no value yet
@@ -34,7 +35,7 @@ def _reached(thing: Any) -> list[Any]:
         known = thing.__globals__
         held = [known[name] for name in names_in(thing.__code__) if name in known]
         held += [*(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values(), *vars(thing).values()]
-        return held + [part for cell in thing.__closure__ or () for part in _filled(cell)]
+        return held + [part for cell in thing.__closure__ or () for part in filled(cell)]
     if isinstance(thing, types.MethodType):
         return [thing.__func__, thing.__self__]
     if isinstance(thing, functools.partial):

@@ -1,8 +1,4 @@
-"""Penalties of every signature are called without an adapter where one retry can tell; and the command line."""
-
-import json
-import runpy
-import sys
+"""Penalties of every signature are called without an adapter where one retry can tell."""
 
 import pytest
 import torch
@@ -10,7 +6,6 @@ from kinds import Cases, assert_judged, lengths, mixed, slopes, two_sided
 from torch import nn
 from torch.autograd import grad
 
-from gpcore.check.command import main
 from gpcore.check.penalty import check
 
 CASES = Cases()
@@ -165,22 +160,6 @@ def test_calling(penalty, expected, options):
     assert_judged(penalty, expected, options)
 
 
-def test_a_refusal_says_first_what_to_type():
-    def penalty(netD, real_data, fake_data, opt, device):
-        raise AssertionError
-
-    said = r"^Pass adapt=.*check\(penalty, adapt=lambda critic, real, fake: penalty\(netD=critic, real_data=real, "
-    with pytest.raises(TypeError, match=said + r'fake_data=fake, opt=\.\.\., device="cpu"\)\)'):
-        check(penalty)
-
-    def raises(critic, real, fake):
-        raise RuntimeError("word " * 100)
-
-    with pytest.raises(ValueError, match=r"^Pass shape=.*word \.\.\.") as refused:
-        check(raises)
-    assert "wor " not in str(refused.value)
-
-
 def test_lines_of_the_reader_s_own():
     def penalty(critic, real, fake):
         eps = torch.rand(1, device=real.device)
@@ -200,97 +179,3 @@ def test_lines_of_the_reader_s_own():
     text = str(report)
     assert "Fix:" in text and "Mend" not in text and f"Line {first + 1}: `eps" in text
     assert f"line {first + 1}: <code>eps = torch.rand" in report._repr_html_()
-
-
-# ---------------------------------------------------------------- the command line
-
-FILE = """
-import torch
-from neighbour import norms
-
-
-def wrong(critic, real, fake):
-    eps = torch.rand(len(real), 1, 1, 1, device=real.device)
-    x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
-    return ((gradient.norm(2, dim=1) - 1) ** 2).mean()
-
-
-class Penalties:
-    @staticmethod
-    def right(critic, real, fake):
-        eps = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
-        x = (eps * real + (1 - eps) * fake).detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
-        return ((norms(gradient) - 1) ** 2).mean()
-
-
-def step(model, optimizer, loss_fn, batches, max_norm):
-    optimizer.zero_grad()
-    for x, y in batches:
-        (loss_fn(model(x), y) / len(batches)).backward()
-    optimizer.step()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)
-
-
-def broken(critic, real, fake):
-    raise RuntimeError("no such thing")
-"""
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
-    (tmp_path / "mine.py").write_text(FILE)
-    (tmp_path / "neighbour.py").write_text("def norms(gradient):\n    return gradient.flatten(1).norm(dim=1)\n")
-    monkeypatch.chdir(tmp_path)
-
-
-def test_exit_statuses(folder, capsys):
-    assert main(["check", "mine.py:wrong"]) == 1
-    assert "norm-over-channels" in capsys.readouterr().out
-    assert main(["check", "mine.py:Penalties.right"]) == 0
-    assert main(["check", "mine:Penalties.right", "--shape", "5", "--batch-size", "9"]) == 0
-    capsys.readouterr()
-    for target, said in [
-        ("mine.py:broken", "no such thing"),
-        ("mine.py:nothing", "has no nothing"),
-        ("other.py:f", "is no file"),
-        ("other:f", "is no module"),
-        ("mine.py", "file.py:function"),
-    ]:
-        assert main(["check", target]) == 2
-        out, err = capsys.readouterr()
-        assert said in err and not out
-
-
-def test_a_step_is_told_from_a_penalty(folder, capsys):
-    assert main(["check", "mine.py:step"]) == 1 == main(["check", "mine.py:step", "--step"])
-    assert capsys.readouterr().out.count("FAULT: clip-after-step") == 2
-
-
-def test_json(folder, capsys):
-    assert main(["check", "mine.py:wrong", "--json"]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["subject"] == "wrong" and told["ok"] is False and told["findings"][0]["name"] == "norm-over-channels"
-    assert told["findings"][0]["where"] == "line 10: `return ((gradient.norm(2, dim=1) - 1) ** 2).mean()`"
-    assert "norm(dim=1)" in told["findings"][0]["fix"]
-    assert main(["check", "mine.py:broken", "--json"]) == 2
-    assert "no such thing" in json.loads(capsys.readouterr().err)["error"]
-
-
-@pytest.mark.parametrize(
-    "arguments", [[], ["check"], ["check", "a:b", "--shape", "3,x"], ["check", "a:b", "--batch-size", "0"]]
-)
-def test_what_is_no_command(arguments, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    assert stopped.value.code == 2
-
-
-def test_python_dash_m(folder, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["gpcore", "check", "mine.py:Penalties.right"])
-    with pytest.raises(SystemExit) as stopped:
-        runpy.run_module("gpcore", run_name="__main__")
-    assert stopped.value.code == 0 and "no fault found" in capsys.readouterr().out

@@ -175,8 +175,61 @@ def test_calls_that_are_not_scaled_are_not_ok():
         assert f"in call {call}, where it was left whole" in said(report), str(report)
 
 
+def test_calls_that_are_scaled_now_and_then_after_a_start_are_not_ok():
+    for k in (2, 5, 7):  # of which 7 divides no round number of calls
+        scaled = counting(lambda calls, limit, k=k: limit if calls >= 5 and calls % k == 0 else None)[0]
+        report = check_scaling(scaled)
+        assert not report.ok and "only some calls are meant to be scaled: of the calls 121 to 132" in said(report)
+    report = check_scaling(counting(lambda calls, limit: limit if calls < 5 or calls % 7 == 0 else None)[0])
+    assert not report.ok and "in call 121, where it was left whole" in said(report), str(report)
+
+
 def test_scaling_that_begins_after_some_calls_is_named():
     for first in (1, 25, 100):
         report = check_scaling(counting(lambda calls, limit, first=first: limit if calls >= first else None)[0])
         assert report.family == "norm clipping that begins after a number of calls", str(report)
         assert "with norm 10 in the first call and with norm 1 in call 121" in said(report), str(report)
+
+
+# ---------------------------------------------------------------- numbers that are kept, not returned
+
+
+class Meter:
+    def __init__(self):
+        self.value, self.total = 0.0, []
+
+    def update(self, value):
+        self.value = value
+        self.total.append(value)
+
+
+def keeping(keep):
+    """A right step that hands its norm, before and after scaling, to something outside."""
+
+    def step(model, optimizer, loss_fn, batches, max_norm):
+        accumulate(model, optimizer, loss_fn, batches)
+        norm = float(clip(model, max_norm))
+        keep(norm, min(norm, max_norm))
+        optimizer.step()
+
+    return step
+
+
+def test_norms_that_are_kept_outside_are_found():
+    history, last, meter = [], {}, Meter()
+    for keep in (
+        lambda norm, applied: history.append(applied),
+        lambda norm, applied: last.update(grad_norm=torch.tensor(applied)),
+        lambda norm, applied: meter.update(applied),
+    ):
+        (finding,) = check_scaling(keeping(keep)).findings
+        assert finding.name == "norm-logged-after" and finding.observed.startswith("it keeps 1 for gradients")
+    for keep in (
+        lambda norm, applied: history.append(norm),
+        lambda norm, applied: meter.update(norm),
+        lambda norm, applied: (meter.update(norm), history.append(applied)),
+        lambda norm, applied: last.update(factor=applied / norm, limit=1.0),
+    ):
+        report = check_scaling(keeping(keep))
+        assert report.ok and not report.names and not report.undecided, str(report)
+    assert (history, last, meter.value, meter.total) == ([], {}, 0.0, [])

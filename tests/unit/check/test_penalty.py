@@ -684,7 +684,7 @@ def test_a_minus_sign_and_a_weight_of_100_are_told():
     ],
 )
 def test_arguments_that_do_not_tell_are_asked_for(penalty):
-    with pytest.raises(TypeError, match="adapt=, a function"):
+    with pytest.raises(TypeError, match=r"^Pass adapt="):
         check(penalty)
 
 
@@ -728,7 +728,7 @@ def test_an_adapter_that_detaches_clears_the_finding():
     ("penalty", "said"),
     [
         (lambda critic, real, fake: real.no_such_thing(), "no_such_thing"),
-        (lambda critic, real, fake: None, "returned NoneType"),
+        (lambda critic, real, fake: None, r"returned\s+NoneType"),
         (lambda critic, real, fake: critic(real.flatten()).mean(), "the critic was called with shape"),
     ],
 )
@@ -812,7 +812,7 @@ def test_a_bare_cuda_is_recognised():
     def asks_for_a_gpu(critic, real, fake):
         raise AssertionError("Torch not compiled with CUDA enabled")
 
-    with pytest.raises(ValueError, match="asks for a GPU by itself"):
+    with pytest.raises(ValueError, match=r"^Write x.to\(real.device\) in place of x.cuda\(\): it asks for a GPU"):
         check(asks_for_a_gpu)
 
 
@@ -893,13 +893,13 @@ def test_messages_say_what_to_do():
         def penalty(self, real, fake):
             return 0
 
-    with pytest.raises(TypeError, match="its critic is an attribute of the object"):
+    with pytest.raises(TypeError, match="Its critic is an attribute of its object"):
         check(Model().penalty)
-    with pytest.raises(TypeError, match="it takes no critic"):
+    with pytest.raises(TypeError, match="It takes no critic"):
         check(lambda real, fake: 0)
     with pytest.raises(ValueError, match="called with d_out as the scores, x_in as the real"):
         check(lambda d_out, x_in: d_out.no_such_thing())
-    with pytest.raises(ValueError, match="It wants scores where it was given a critic"):
+    with pytest.raises(ValueError, match=r"^Pass adapt=(.|\s)*it wants scores\s+where it was given a critic"):
         check(lambda critic, real: critic.size(7) * real.mean())
 
 
