@@ -48,6 +48,7 @@ from .training.adversarial import train, train_critic, train_many
 from .training.config import Budget, Config, History, build_networks, final, median_run, stack
 from .training.grids import train_grid, train_supervised_many
 from .training.loop import TrainingDiverged
+from .training.settings import Setting, train_settings
 from .training.supervised import train_supervised
 from .training.supervised_config import SupervisedConfig, SupervisedHistory
 from .training.tasks import SequenceConfig, sequence_task

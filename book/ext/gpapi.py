@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import inspect
 import re
@@ -50,10 +49,10 @@ def first_sentence(value) -> str:
 
 
 def _directive(name: str, value) -> str:
-    """Return the directive that documents an object; the fields of a dataclass stand in its docstring already."""
+    """Return the directive that documents an object; the fields of a record stand in its docstring already."""
     if not inspect.isclass(value):
         return f".. autofunction:: {name}\n"
-    fields = [field.name for field in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []
+    fields = getattr(value, "__dataclass_fields__", getattr(value, "_fields", ()))
     leave_out = f"\n   :exclude-members: {', '.join(fields)}" if fields else ""
     return f".. autoclass:: {name}\n   :members:{leave_out}\n"
 

@@ -9,6 +9,7 @@ side; ``loop`` and ``checkpoint`` hold what both loops share. A newcomer starts 
 from .adversarial import train, train_critic, train_many
 from .grids import train_grid, train_supervised_many
 from .loop import TrainingDiverged
+from .settings import train_settings
 from .supervised import train_supervised
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "train_critic",
     "train_grid",
     "train_many",
+    "train_settings",
     "train_supervised",
     "train_supervised_many",
 ]

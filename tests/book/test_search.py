@@ -47,6 +47,7 @@ QUERIES = {
     "norm over channels": "norm-over-channels",
     "check my penalty": "check_your_own|in-practice-how-do-i-know",
     "exploding gradients": f"{Q}how-does-it-prevent-exploding|term-exploding-gradient|exploding",
+    "mode collapse": "mode-collapse",
     "teaching a seminar": "teaching.html",
 }
 

@@ -17,10 +17,12 @@ CHAPTERS = chapters.all_chapters()
 WANTED = {
     "01_adversarial_loss",
     "02_vanishing_gradients",
+    "03_mode_collapse",
     "04_wasserstein_distance",
     "05_weight_clipping",
     "06_gradient_penalty",
     "07_double_backprop",
+    "08_family_of_penalties",
     "11_exploding_gradients",
     "12_gradient_norm_scaling",
     "16_bug_museum",

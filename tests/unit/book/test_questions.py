@@ -21,8 +21,9 @@ ASKED = """
     always needed | overfitting | dropout and weight decay
     implement it in PyTorch | choose its weight | training time, and can a real-time model | WGAN-GP still used
     spectral normalization | One side or two | lazy | batch norm | mixed precision | recurrent or an attention critic
-    several GPUs
+    several GPUs | mode collapse | outputs diverse | Which gradient penalty should I use
     What is gradient norm scaling | Why does gradient norm scaling matter | prevent exploding gradients
+    long sequences stable
     Where is gradient norm scaling used | How is it implemented | differ from clipping by value and from normalisation
     improve accuracy | makes it hard | reinforcement learning | set automatically | Which threshold | unscaling
     accumulation | with Adam | Per layer or all together | Which norm do I log | norm above the threshold | NaN
@@ -115,6 +116,15 @@ SMALLER = """
     07|time in plain steps, r1_reuse < 07|time in plain steps, wgan_gp
     07|time in plain steps, r1_by_hand < 07|time in plain steps, r1_reuse
     07|time in plain steps, wgan_gp_by_hand < 07|time in plain steps, wgan_gp
+    08|W1, R1 + R2, wasserstein, w = 10 < 08|W1, none, wasserstein, w = 0
+    08|W1, R1, non-saturating, w = 10 < 08|W1, two-sided, non-saturating, w = 10
+    08|W1, R2, non-saturating, w = 10 < 08|W1, DRAGAN, non-saturating, w = 10
+    08|W1, R1 + R2, non-saturating, w = 10 < 08|W1, lazy, R1 + R2, non-saturating, w = 10
+    03|effective modes: 10 times, 3 steps < 03|effective modes: 10 times, 3 steps, R1
+    03|effective modes: 3 times, 1 step < 03|effective modes: 3 times, 1 step, R1
+    03|effective modes, critic with R1 held still < 03|effective modes: 10 times, 3 steps, R1
+    11|orders of magnitude over 99 steps, nn.LSTM < 11|orders of magnitude over 99 steps, LSTM, forget bias 4
+    11|orders of magnitude over 99 steps, nn.RNN < 11|orders of magnitude over 99 steps, nn.GRU
     12|solved, of 5: SGD, rate 0.1, no clipping < 12|solved, of 5: SGD, rate 0.1, threshold 3
     12|solved, of 5: SGD, rate 1, threshold 1 < 12|solved, of 5: SGD, rate 1, threshold 0.1
     12|solved, of 5: Adam, rate 0.03, threshold 0.01 < 12|solved, of 5: Adam, rate 0.003, threshold 0.01
@@ -124,6 +134,8 @@ SMALLER = """
 
 
 def number(name: str, preset: str) -> float:
+    if preset == "long" and gpevidence.runs.latest(name[:2], "long", gpevidence.RUNS) is None:
+        pytest.skip(f"chapter {name[:2]} has no longer run yet")
     return float(gpevidence.median(*name.split("|"), preset).split()[0].replace(",", ""))
 
 
