@@ -28,11 +28,9 @@ WHOLE = ("none", "spectral_norm", "gradient_normalization")
 class Setting(NamedTuple):
     """What tells one run of :func:`train_settings` from another.
 
-    Attributes:
-        constraint: a name of the family, or ``"none" | "spectral_norm" | "gradient_normalization"``.
-        loss: a name of ``LOSSES``.
-        weight: of the penalty, which enters as ``weight / 2 * (norm - target)^2``.
-        seed: of networks, data and noise.
+    ``constraint`` is a name of the family, or ``"none" | "spectral_norm" | "gradient_normalization"``; ``loss`` is a
+    name of ``LOSSES``; ``weight`` is the penalty's, which enters as ``weight / 2 * (norm - target)^2``; ``seed`` is
+    that of networks, data and noise.
 
     Example:
         >>> gp.Setting("R1", "non_saturating", 10.0, seed=3)[:3]
