@@ -114,7 +114,7 @@ def failures(tests) -> int:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(987)  # no room's own seed: what a room leaves behind must differ from it
                 test()
-        except (AssertionError, ArithmeticError, RuntimeError, TypeError, pytest.fail.Exception):
+        except (AssertionError, ArithmeticError, RuntimeError, TypeError, ValueError, pytest.fail.Exception):
             failed += 1
     return failed
 
