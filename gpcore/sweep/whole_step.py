@@ -19,9 +19,7 @@ from .. import _checks
 from ..losses import wasserstein_critic_loss
 from ..penalties import dragan_points, shares
 from .critic_step import AT, CriticStep, _layers_of_critic, _step
-
-# Settings of PyTorch's optimisers that the updates below leave out.
-REFUSED = ("weight_decay", "amsgrad", "maximize", "nesterov", "dampening", "centered", "differentiable")
+from .updates import RULES, checked_settings, state_of
 
 
 @dataclass(frozen=True)
@@ -44,74 +42,20 @@ class CriticUpdate(CriticStep):
         return (self.loss + self.penalty + self.gradient_norm).isfinite()
 
 
-def _adam(value: Tensor, gradient: Tensor, state: list[Tensor], lr: Tensor, settings: dict) -> list[Tensor]:
-    (steps, mean, square), (beta1, beta2) = state, settings["betas"]
-    steps, mean = steps + 1, torch.lerp(mean, gradient, 1 - beta1)
-    square = beta2 * square + (1 - beta2) * gradient.square()
-    count = steps.double()  # in float32, 1 - 0.999 has lost four of its digits
-    rate = (lr / (1 - beta1**count)).to(value.dtype)
-    root = square.sqrt() / (1 - beta2**count).sqrt().to(value.dtype)
-    return [value - rate * mean / (root + settings["eps"]), steps, mean, square]
+def _compiled(function: Callable[..., Tensor], tensors: list[Tensor]) -> Callable[..., tuple[Tensor]]:
+    """``function`` compiled for tensors of these shapes and strides, which nobody looks at again when it is called.
+
+    ``torch.compile`` would look at all of them in every call, for longer than the arithmetic of a small network takes.
+    """
+    from torch import _inductor
+    from torch.fx.experimental.proxy_tensor import make_fx  # both take long to import
+
+    # On a GPU it is replayed as a graph, and how it is called does not matter.
+    options = {} if tensors[0].is_cuda else {"cpp_wrapper": True}
+    return _inductor.compile(make_fx(function, tracing_mode="fake")(*tensors), tensors, options=options)
 
 
-def _rmsprop(value: Tensor, gradient: Tensor, state: list[Tensor], lr: Tensor, settings: dict) -> list[Tensor]:
-    steps, square = state
-    square = settings["alpha"] * square + (1 - settings["alpha"]) * gradient.square()
-    return [value - lr.to(value.dtype) * gradient / (square.sqrt() + settings["eps"]), steps + 1, square]
-
-
-def _sgd(value: Tensor, gradient: Tensor, state: list[Tensor], lr: Tensor, settings: dict) -> list[Tensor]:
-    if state:
-        state = [gradient := settings["momentum"] * state[0] + gradient]
-    return [value - lr.to(value.dtype) * gradient, *state]
-
-
-# Each update returns the new value and the new state, whose names are PyTorch's own.
-RULES = {
-    torch.optim.Adam: (_adam, ("step", "exp_avg", "exp_avg_sq")),
-    torch.optim.RMSprop: (_rmsprop, ("step", "square_avg")),
-    torch.optim.SGD: (_sgd, ("momentum_buffer",)),
-}
-
-
-def _settings(critic: nn.Module, optimizer: torch.optim.Optimizer) -> dict:
-    """The settings and parameters of the optimiser's one group, or an error that says what they must be."""
-    name = type(optimizer).__name__
-    if type(optimizer) not in RULES:
-        raise ValueError(f"optimizer must be torch.optim's Adam, RMSprop or SGD, got {name}")
-    groups = optimizer.param_groups
-    trained = {id(p) for p in critic.parameters() if p.requires_grad}
-    if len(groups) != 1 or {id(p) for p in groups[0]["params"]} != trained:
-        raise ValueError("optimizer must hold the critic's trainable parameters, no others, in one group")
-    refused = REFUSED if name == "SGD" else (*REFUSED, "momentum")
-    for setting in refused:
-        if groups[0].get(setting):
-            raise ValueError(f"optimizer must have no {setting}, got {setting}={groups[0][setting]!r} of {name}")
-    if optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks:
-        raise ValueError("optimizer must have no hooks: a compiled step does not call them")
-    return dict(groups[0])
-
-
-def _state(optimizer: torch.optim.Optimizer, parameter: Tensor, names: tuple[str, ...]) -> list[Tensor]:
-    """The optimiser's state of one parameter where it lies, made where there is none yet."""
-    state = optimizer.state[parameter]
-    for name in names:
-        if state.get(name) is None:
-            state[name] = torch.zeros((), device=parameter.device) if name == "step" else torch.zeros_like(parameter)
-        elif state[name].device != parameter.device:  # a counter on the host
-            state[name] = state[name].to(parameter.device)
-    return [state[name].detach() for name in names]
-
-
-def _compiled(function: Callable[..., Tensor], tensors: list[Tensor]) -> Callable[..., Tensor]:
-    """``function``, compiled for tensors like these."""
-    from torch.fx.experimental.proxy_tensor import make_fx  # takes long to import
-
-    # Traced here and not by torch.compile: one graph, the derivatives of the critic's loss in it, whatever the loss.
-    return torch.compile(make_fx(function)(*[x.clone() for x in tensors]), dynamic=False)
-
-
-def _recorded(function: Callable[..., Tensor], tensors: list[Tensor]) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+def _recorded(function: Callable[..., tuple[Tensor]], tensors: list[Tensor]) -> tuple[torch.cuda.CUDAGraph, Tensor]:
     """``function(*tensors)`` as a CUDA graph, and where it leaves its result. Recording changes no tensor."""
     here, side = torch.cuda.current_stream(), torch.cuda.Stream()
     side.wait_stream(here)
@@ -121,7 +65,7 @@ def _recorded(function: Callable[..., Tensor], tensors: list[Tensor]) -> tuple[t
     here.wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        result = function(*tensors)
+        (result,) = function(*tensors)
     return graph, result
 
 
@@ -135,7 +79,7 @@ class _WholeStep:
             raise ValueError(
                 "critic must be an nn.Sequential of layers that the hand-derived sweep knows (see gpcore.supports)"
             )
-        self.settings = _settings(critic, optimizer)
+        self.settings = checked_settings(critic, optimizer)
         self.rule, self.names = RULES[type(optimizer)]
         if type(optimizer) is torch.optim.SGD and not self.settings["momentum"]:
             self.names = ()
@@ -149,6 +93,7 @@ class _WholeStep:
             raise ValueError(f"critic must be on a CPU or a CUDA device, got {self.device}")
         self.graphed = self.device.type == "cuda"
         self.lr = torch.zeros((), dtype=torch.float64, device=self.device)
+        self.places, self.values, self.states, self.layout = [], [], [], []
         self.compiled: dict[torch.Size, Callable] = {}
         self.graphs: dict[torch.Size, tuple] = {}
 
@@ -162,9 +107,22 @@ class _WholeStep:
         return [x.detach().contiguous() for x in batches]
 
     def kept(self) -> list[Tensor]:
-        """What a step changes: the parameters (frozen ones last), then the optimiser's state of each."""
-        states = [x for parameter in self.trained for x in _state(self.optimizer, parameter, self.names)]
-        return [p.detach() for p in self.parameters] + states
+        """What a step changes: the parameters (frozen ones last), then the optimiser's state of each.
+
+        They are looked up anew where parameters have moved or the optimiser has got other state, from a checkpoint.
+        """
+        places = [p.data_ptr() for p in self.parameters]
+        of = self.optimizer.state
+        states = [of[p].get(name) for p in self.trained for name in self.names]
+        if places != self.places or any(a is not b for a, b in zip(states, self.states, strict=False)):
+            self.graphs.clear()
+            self.places, self.values = places, [p.detach() for p in self.parameters]
+            self.states = [x for p in self.trained for x in state_of(self.optimizer, p, self.names)]
+            layout = [(x.device, x.dtype, x.shape, x.stride()) for x in (*self.values, *self.states)]
+            if layout != self.layout:
+                self.compiled.clear()
+                self.layout = layout
+        return self.values + self.states
 
     def gradients(self, found: list[list]) -> list[Tensor]:
         """The gradients in the order of the trained parameters; a parameter of two layers gets their sum."""
@@ -175,7 +133,7 @@ class _WholeStep:
                     sums[id(parameter)] = sums[id(parameter)] + gradient if id(parameter) in sums else gradient
         return [sums[id(parameter)] for parameter in self.trained]
 
-    def step(self, *tensors: Tensor) -> Tensor:
+    def step(self, *tensors: Tensor) -> tuple[Tensor]:
         """One step in tensors alone: samples, learning rate, and what it changes in place. Returns all it measured."""
         each = len(self.names)
         first = len(tensors) - len(self.parameters) - each * len(self.trained)
@@ -196,16 +154,15 @@ class _WholeStep:
             new = self.rule(old[0], gradient, old[1:], lr, self.settings)
             for before, after in zip(old, new, strict=True):
                 before.copy_(torch.where(fine, after, before))
-        return torch.cat([torch.stack([loss, penalty, gradient_norm]), norms])
+        return (torch.cat([torch.stack([loss, penalty, gradient_norm]), norms]),)
 
     def replay(self, inputs: list[Tensor], kept: list[Tensor]) -> Tensor:
-        """The compiled step as a CUDA graph, recorded anew where parameters or state lie elsewhere than before."""
-        shape, addresses = inputs[0].shape, [x.data_ptr() for x in kept]
-        if shape not in self.graphs or self.graphs[shape][0] != addresses:
+        """The compiled step as a CUDA graph."""
+        shape = inputs[0].shape
+        if shape not in self.graphs:
             static = [x.clone() for x in inputs]
-            recorded = _recorded(self.compiled[shape], [*static, self.lr, *kept])
-            self.graphs[shape] = (addresses, static, *recorded)
-        _, static, graph, result = self.graphs[shape]
+            self.graphs[shape] = (static, *_recorded(self.compiled[shape], [*static, self.lr, *kept]))
+        static, graph, result = self.graphs[shape]
         for mine, given in zip(static, inputs, strict=True):
             mine.copy_(given)
         graph.replay()
@@ -230,7 +187,7 @@ class _WholeStep:
             with torch.cuda.device(self.device):
                 measured = self.replay(inputs, kept)
         else:
-            measured = self.compiled[real.shape](*inputs, self.lr, *kept)
+            (measured,) = self.compiled[real.shape](*inputs, self.lr, *kept)
         loss, penalty, gradient_norm = measured[:3].unbind()
         return CriticUpdate(loss, penalty, measured[3:], gradient_norm)
 
