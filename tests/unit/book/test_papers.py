@@ -2,6 +2,7 @@
 
 import math
 import re
+from types import SimpleNamespace
 
 import gpevidence
 import gppapers
@@ -71,7 +72,8 @@ class Nothing:
 
 
 def beside(word: str, size: int = 4):
-    return gppapers.Beside("beside", [word], {}, [], 1, 0, "", Nothing(size), None).run()
+    machine = SimpleNamespace(reporter=None)
+    return gppapers.Beside("beside", [word], {}, [], 1, 0, "", Nothing(size), machine).run()
 
 
 def test_a_pair_becomes_a_table_of_two_rows():
