@@ -120,6 +120,7 @@ class _Averages:
             history.generator.load_state_dict(weights)
             for name, value in logged.items():
                 setattr(history, name, value)
+            history.sheets = {step: sheet.cpu() for step, sheet in history.sheets.items()}
 
 
 class _AveragedRun(Run):
