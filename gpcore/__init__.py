@@ -46,6 +46,7 @@ from .sweep.whole_step import CriticUpdate, compile_critic_step
 from .thresholds import AutoClip, ZClip
 from .training import checkpoint, replicas
 from .training.adversarial import train, train_critic, train_many
+from .training.averages import AveragedHistory, train_averaged, update_average_
 from .training.config import Budget, Config, History, build_networks, final, median_run, stack
 from .training.grids import train_grid, train_supervised_many
 from .training.loop import TrainingDiverged
