@@ -2,7 +2,7 @@
 
 import { PENALTIES } from "./engine.js";
 import { freshId, make } from "./elements.js";
-import { CHOICES, FORMULAS, RANGES } from "./settings.js";
+import { CHOICES, NOTES, RANGES } from "./settings.js";
 
 // In groups; `when` hides a control that says nothing under the other settings.
 const GROUPS = [
@@ -19,6 +19,13 @@ const GROUPS = [
       when: (s) => s.constraint in PENALTIES,
     },
     {
+      name: "every",
+      label: "Penalty at",
+      help: "A lazy penalty is left out at the other steps of the critic, and so many times as heavy where it is taken.",
+      words: (value) => (value === 1 ? "every critic step" : `every ${value}th, ${value} × λ`.replace("2th", "2nd")),
+      when: (s) => s.constraint in PENALTIES,
+    },
+    {
       name: "clip",
       label: "Clipping bound c",
       help: "After each step no weight of the critic is larger.",
@@ -27,10 +34,28 @@ const GROUPS = [
   ]],
   ["The parameters' gradients", [
     {
+      name: "scaling",
+      label: "Norm scaling",
+      help: "Where the threshold comes from to which a larger norm is scaled down, in both networks.",
+    },
+    {
       name: "threshold",
       label: "Norm scaling: threshold",
       help: "A gradient whose norm is larger is scaled down to it, in both networks.",
       words: (value) => (value ? String(value) : "off"),
+      when: (s) => s.scaling === "clip_norm",
+    },
+    {
+      name: "percentile",
+      label: "Percentile",
+      help: "10: nine of ten gradients are scaled down, to the norm that a tenth of all so far lies below.",
+      when: (s) => s.scaling === "autoclip",
+    },
+    {
+      name: "z",
+      label: "z-score",
+      help: "How many standard deviations above its running mean a norm may lie before it is pulled back.",
+      when: (s) => s.scaling === "zclip",
     },
   ]],
   ["The steps", [
@@ -85,11 +110,11 @@ function slider(control, id, onChange) {
 // All of them in their groups, or those that `names` lists, in that order and without groups.
 export function createControls(onChange, names) {
   const shown = [];
-  const formula = make("p", { class: "pg-formula" });
+  const notes = {};
   const rowOf = (control) => {
     const { row, show } = (CHOICES[control.name] ? choice : slider)(control, freshId(), onChange);
     shown.push({ control, row, show });
-    if (control.name === "constraint") row.append(formula);
+    if (NOTES[control.name]) row.append((notes[control.name] = make("p", { class: "pg-note" })));
     return row;
   };
   const content = names
@@ -98,7 +123,7 @@ export function createControls(onChange, names) {
   return {
     element: make("div", { class: "pg-controls" }, ...content),
     show(settings) {
-      formula.textContent = FORMULAS[settings.constraint];
+      for (const [name, note] of Object.entries(notes)) note.textContent = NOTES[name][settings[name]];
       for (const { control, row, show } of shown) {
         show(settings[control.name]);
         row.hidden = control.when ? !control.when(settings) : false;

@@ -111,7 +111,7 @@ export const STYLE = `
 .pg-row output { color: var(--pg-ink); display: inline; font-variant-numeric: tabular-nums; font-weight: 600; padding: 0; }
 .pg-row select, .pg-row input { width: 100%; }
 .pg-row input { accent-color: var(--pg-real); display: block; height: 1.5rem; margin: 0; }
-.pg p.pg-formula { color: var(--pg-muted); font-size: 0.92em; margin-top: 0.3rem; }
+.pg p.pg-note { color: var(--pg-muted); font-size: 0.92em; margin-top: 0.3rem; }
 .pg-turns label { font-weight: 600; margin: 0 1.2rem 0 0.35rem; }
 .pg-turns input { accent-color: var(--pg-real); }
 

@@ -48,7 +48,7 @@ def test_the_engine_computes_what_pytorch_does():
         for loss in found["losses"]
         for constraint in ("none", "clip", *found["penalties"])
     }
-    assert wanted <= set(found["errors"]) and len(wanted) == 216
+    assert wanted <= set(found["errors"]) and len(wanted) == 252
 
 
 # One line of the engine each: (file, what stands there, what is put in its place, a kernel that must notice).
@@ -59,9 +59,10 @@ WRONG = [
     ("network.js", "if (share) addBiases", "if (!share) addBiases", "float64"),
     ("network.js", "(slopeOf(norm) / norm)", "slopeOf(norm)", "float64"),
     ("engine.js", "excess: (norm) => Math.max(norm - 1, 0)", "excess: (norm) => norm - 1", "float64"),
-    ("engine.js", "factor: 1 / 2", "factor: 1", "float64"),
+    ("engine.js", "\"real\", factor: 1 / 2", "\"real\", factor: 1", "float64"),
+    ("engine.js", "start: 0, n: 2 * n }, { start: 2 * n", "start: n, n }, { start: 2 * n", "float64"),
     ("engine.js", "[-softplus(s), -sigmoid(s)]", "[-softplus(s), -sigmoid(-s)]", "float64"),
-    ("engine.js", "gradient[i] *= threshold / before", "gradient[i] *= threshold", "float64"),
+    ("thresholds.js", "gradient[i] *= threshold / before", "gradient[i] *= threshold", "float64"),
     ("engine.js", "1 - beta2 ** t", "1 - beta1 ** t", "float64"),
     ("engine.js", "-= rate * gradient[i]", "-= gradient[i]", "float64"),
     ("engine.js", "Math.max(parameters[i], -clip)", "parameters[i]", "float64"),
@@ -132,6 +133,28 @@ def test_the_arrows_point_against_the_gradient_of_the_loss():
     assert sorted(errors) == sorted(playground_golden.LOSS_NAMES)
     # Central differences of single-precision values.
     assert max(errors.values()) < 1e-3, errors
+
+
+SCALERS = {
+    "clip_norm": lambda found: lambda parameters: gp.clip_norm_(parameters, found["threshold"] or 1e9),
+    "autoclip": lambda found: gp.AutoClip(found["percentile"]),
+    "zclip": lambda found: gp.ZClip(found["z"]),
+}
+
+
+@needs_node
+def test_thresholds_are_those_of_gpcore():
+    found = ask("thresholds")
+    assert {run["scaling"] for run in found["after"]} == set(SCALERS)
+    for run in found["after"]:
+        scale, weight = SCALERS[run["scaling"]](run), torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
+        for norm, step in zip(found["before"], run["steps"], strict=True):
+            weight.grad = norm * torch.tensor([0.6, -0.8], dtype=torch.float64)
+            assert step["before"] == pytest.approx(float(scale([weight])), rel=1e-12)
+            assert step["gradient"] == pytest.approx(weight.grad.tolist(), rel=1e-9), run["scaling"]
+            assert step["after"] == pytest.approx(float(weight.grad.norm()), rel=1e-9)
+        scaled = sum(step["after"] < step["before"] for step in run["steps"])
+        assert (scaled == 0) == (run.get("threshold") == 0 or run.get("percentile") == 100), run
 
 
 @needs_node
