@@ -45,6 +45,7 @@ def measured(entry: dict) -> list[str]:
 
 
 MEASURED = ["measured", "median (range)", "runs"]
+SCRIPT = '<script defer src="../_static/playground.js"></script>'
 
 
 def living_page() -> str:
@@ -53,8 +54,18 @@ def living_page() -> str:
     return (
         f'<div data-living-page data-linked></div><figure class="gp-figure gp-still">{still}<figcaption>A still image: '
         "the page after 1,000 steps. Where JavaScript runs, networks are trained here, in your browser."
-        '</figcaption></figure><script defer src="../_static/playground.js"></script>'
+        f"</figcaption></figure>{SCRIPT}"
     )
+
+
+def with_script(body: str) -> str:
+    """Put the living page's script behind a page that holds small ones in its text.
+
+    A small page that a cell displays brings its own. One in the text is markup alone, of which a notebook viewer
+    shows a sentence and a link.
+    """
+    places, own = body.count("<div data-living-page"), body.count("(function livingPage()")
+    return body + SCRIPT if places > own and SCRIPT not in body else body
 
 
 def link(number: str, text: str, anchor: str = "") -> str:
@@ -132,6 +143,12 @@ def results() -> str:
     return f'<div class="gp-results">{box}{"".join(parts)}</div>'
 
 
+def same_numbers(inputs: dict | None, notebook: Path) -> bool:
+    """Whether a chapter would give the numbers that it gave with these inputs; the living page's script makes none."""
+    present = runs.chapter_inputs(notebook, ROOT / "requirements.lock")
+    return {**(inputs or {}), "playground": None} == {**present, "playground": None}
+
+
 def provenance(record: dict) -> str:
     """Return as HTML what a long or full run was, where it was made and from which code."""
     commit = (record.get("commit") or "none")[:10] + (" with changes" if record.get("dirty") else "")
@@ -141,8 +158,8 @@ def provenance(record: dict) -> str:
     count = f"seeds {seeds[0]} to {seeds[-1]}, " if seeds else ""
     kind = {"long": "A longer run", "full": "The full preset"}[record["parameters"]["preset"]]
     notebook = next((ROOT / "notebooks").glob(f"{record['chapter']}_*.ipynb"), None)
-    present = notebook and runs.chapter_inputs(notebook, ROOT / "requirements.lock")
-    changed = "" if record.get("inputs") == present else " The chapter's code has changed since."
+    same = notebook and same_numbers(record.get("inputs"), notebook)
+    changed = "" if same else " The chapter's code has changed since."
     return (
         f"{kind}, {count}run on {record['date'][:10]} on {html.escape(record['device'])}; "
         f"commit <code>{commit}</code>, gpcore <code>{source}</code>, {html.escape(versions)}.{changed} {note}"
@@ -276,15 +293,15 @@ def drop_stills(app, pagename, templatename, context, doctree) -> None:
 
 
 def complete_page(app, pagename, templatename, context, doctree) -> None:
-    """Fill the verdicts' longer runs, and put every figure of two or more panels into a frame that scrolls where the
-    screen is too narrow to read it."""
+    """Fill the verdicts' longer runs, add the script of small living pages in the text, and put every figure of two or
+    more panels into a frame that scrolls where the screen is too narrow to read it."""
     if (number := Path(pagename).name[:2]) in chapters():
         context["body"] = with_longer_runs(context.get("body", ""), number)
     frame = '<div class="gp-scroll" tabindex="0" role="group" aria-label="wide figure">{}</div>'
     context["body"] = re.sub(
         r'<svg [^>]*?role="img"[^>]*?viewBox="0 0 (\d+)[^>]*>.*?</svg>',
         lambda svg: frame.format(svg[0]) if int(svg[1]) > ONE_PANEL else svg[0],
-        context.get("body", ""),
+        with_script(context.get("body", "")),
         flags=re.DOTALL,
     )
 

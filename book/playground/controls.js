@@ -2,7 +2,7 @@
 
 import { PENALTIES } from "./engine.js";
 import { freshId, make } from "./elements.js";
-import { CHOICES, NOTES, RANGES } from "./settings.js";
+import { CHOICES, FORMULAS, RANGES } from "./settings.js";
 
 // In groups; `when` hides a control that says nothing under the other settings.
 const GROUPS = [
@@ -21,8 +21,8 @@ const GROUPS = [
     {
       name: "every",
       label: "Penalty at",
-      help: "A lazy penalty is left out at the other steps of the critic, and so many times as heavy where it is taken.",
-      words: (value) => (value === 1 ? "every critic step" : `every ${value}th, ${value} × λ`.replace("2th", "2nd")),
+      help: "Lazy: at the other steps of the critic there is no penalty, and at these it is so many times as heavy.",
+      words: (value) => ({ 1: "every step", 2: "every 2nd" })[value] ?? `every ${value}th`,
       when: (s) => s.constraint in PENALTIES,
     },
     {
@@ -32,15 +32,15 @@ const GROUPS = [
       when: (s) => s.constraint === "clip",
     },
   ]],
-  ["The parameters' gradients", [
+  ["Parameter gradients", [
     {
       name: "scaling",
       label: "Norm scaling",
-      help: "Where the threshold comes from to which a larger norm is scaled down, in both networks.",
+      help: "To a threshold that is fixed, or that follows all norms so far (AutoClip) or their running mean (ZClip).",
     },
     {
       name: "threshold",
-      label: "Norm scaling: threshold",
+      label: "Norm threshold",
       help: "A gradient whose norm is larger is scaled down to it, in both networks.",
       words: (value) => (value ? String(value) : "off"),
       when: (s) => s.scaling === "clip_norm",
@@ -48,13 +48,13 @@ const GROUPS = [
     {
       name: "percentile",
       label: "Percentile",
-      help: "10: nine of ten gradients are scaled down, to the norm that a tenth of all so far lies below.",
+      help: "Of all norms so far. At 10, the norm that a tenth of them lies below, nine of ten gradients are scaled down.",
       when: (s) => s.scaling === "autoclip",
     },
     {
       name: "z",
       label: "z-score",
-      help: "How many standard deviations above its running mean a norm may lie before it is pulled back.",
+      help: "Standard deviations that a norm may lie above its running mean. The first 25 steps only set the mean.",
       when: (s) => s.scaling === "zclip",
     },
   ]],
@@ -76,10 +76,7 @@ function choice(control, id, onChange) {
   const options = Object.entries(CHOICES[control.name]).map(([value, words]) => make("option", { value }, words));
   const changed = () => onChange(control.name, input.value);
   const input = make("select", { id, "data-name": control.name, onchange: changed }, ...options);
-  return {
-    row: make("div", { class: "pg-row" }, make("label", { for: id, title: control.help }, control.label), input),
-    show: (value) => (input.value = value),
-  };
+  return { label: make("label", { for: id }, control.label), input, show: (value) => (input.value = value) };
 }
 
 function slider(control, id, onChange) {
@@ -103,18 +100,23 @@ function slider(control, id, onChange) {
     output.textContent = words(value);
     input.setAttribute("aria-valuetext", words(value));
   }
-  const label = make("label", { for: id, title: control.help }, control.label, " ", output);
-  return { row: make("div", { class: "pg-row" }, label, input), show };
+  return { label: make("label", { for: id }, control.label, " ", output), input, show };
 }
 
 // All of them in their groups, or those that `names` lists, in that order and without groups.
 export function createControls(onChange, names) {
   const shown = [];
-  const notes = {};
+  const formula = make("p", { class: "pg-formula" });
   const rowOf = (control) => {
-    const { row, show } = (CHOICES[control.name] ? choice : slider)(control, freshId(), onChange);
+    const [id, helpId] = [freshId(), freshId()];
+    const { label, input, show } = (CHOICES[control.name] ? choice : slider)(control, id, onChange);
+    const row = make("div", { class: "pg-row" }, label, input);
+    // The small form has no room for it.
+    if (names) label.title = control.help;
     shown.push({ control, row, show });
-    if (NOTES[control.name]) row.append((notes[control.name] = make("p", { class: "pg-note" })));
+    if (control.name === "constraint") row.append(formula);
+    row.append(make("p", { class: "pg-help", id: helpId }, control.help));
+    input.setAttribute("aria-describedby", helpId);
     return row;
   };
   const content = names
@@ -123,7 +125,7 @@ export function createControls(onChange, names) {
   return {
     element: make("div", { class: "pg-controls" }, ...content),
     show(settings) {
-      for (const [name, note] of Object.entries(notes)) note.textContent = NOTES[name][settings[name]];
+      formula.textContent = FORMULAS[settings.constraint];
       for (const { control, row, show } of shown) {
         show(settings[control.name]);
         row.hidden = control.when ? !control.when(settings) : false;

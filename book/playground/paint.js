@@ -93,7 +93,8 @@ export function paintGame(canvas, { values, real, generated, arrows }, colours, 
   sheet.pen.globalAlpha = 0.75;
   paintSamples(sheet, real, colours.real, false);
   sheet.pen.globalAlpha = 0.85;
-  paintSamples(sheet, generated, colours.generated, true);
+  // With arrows, those samples alone that have one.
+  paintSamples(sheet, withArrows ? generated.subarray(0, arrows.length) : generated, colours.generated, true);
   sheet.pen.globalAlpha = 1;
   if (withArrows) paintArrows(sheet, generated, arrows, colours);
 }
@@ -104,7 +105,7 @@ const decades = (norm) => Math.log10(Math.min(Math.max(norm, 1e-4), 100));
 // An arrow from each sample, longer for a larger norm, by decades too: what is below 0.0001 has none.
 function paintArrows({ pen, width }, samples, arrows, colours) {
   pen.lineCap = "round";
-  for (const [colour, thickness] of [[colours.paper, 4], [colours.ink, 1.6]]) {
+  for (const [colour, thickness] of [[colours.paper, 3], [colours.ink, 1.2]]) {
     pen.strokeStyle = colour;
     pen.lineWidth = thickness;
     pen.beginPath();

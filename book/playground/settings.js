@@ -23,27 +23,20 @@ export const CHOICES = {
     r1: "R1: zero-centred, at real samples",
     r1_r2: "R1 + R2: at real and generated samples",
   },
-  scaling: { clip_norm: "fixed threshold", autoclip: "AutoClip: adaptive, a percentile", zclip: "ZClip: adaptive, a z-score" },
+  scaling: { clip_norm: "fixed threshold", autoclip: "AutoClip: adaptive, by percentile", zclip: "ZClip: adaptive, by z-score" },
   optimizer: { adam: "Adam", sgd: "SGD" },
   activation: { leaky_relu: "LeakyReLU", relu: "ReLU", tanh: "tanh" },
 };
 
-// What a choice does, under its name.
-export const NOTES = {
-  constraint: {
-    none: "The critic may be as steep as it likes.",
-    clip: "After each step every weight is cut to [−c, c].",
-    gp: "λ E (‖∇ₓf‖ − 1)², between real and generated samples",
-    gp_one_sided: "λ E max(‖∇ₓf‖ − 1, 0)², between real and generated samples",
-    gp_zero: "λ E ‖∇ₓf‖², between real and generated samples",
-    r1: "λ/2 E ‖∇ₓf‖², at real samples",
-    r1_r2: "λ/2 E ‖∇ₓf‖², at real samples, and the same at generated ones",
-  },
-  scaling: {
-    clip_norm: "A norm above the threshold is scaled down to it.",
-    autoclip: "A norm is scaled down to this percentile of all norms so far.",
-    zclip: "A norm so many standard deviations above its running mean is pulled back. 25 steps of warm-up.",
-  },
+// What a constraint does, under its name.
+export const FORMULAS = {
+  none: "The critic may be as steep as it likes.",
+  clip: "After each step every weight is cut to [−c, c].",
+  gp: "λ E (‖∇ₓf‖ − 1)², between real and generated samples",
+  gp_one_sided: "λ E max(‖∇ₓf‖ − 1, 0)², between real and generated samples",
+  gp_zero: "λ E ‖∇ₓf‖², between real and generated samples",
+  r1: "λ/2 E ‖∇ₓf‖², at real samples",
+  r1_r2: "λ/2 E ‖∇ₓf‖², at real samples, and the same at generated ones",
 };
 
 // Sliders move along these; a threshold of 0 is none.

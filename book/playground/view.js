@@ -50,7 +50,7 @@ export function createView(name, shown, onDraw) {
     game: picture(
       "Samples on the critic’s value f",
       playing,
-      key(["real", "real"], ["generated", "generated"], ["arrow", "where the loss sends it"], ["value", "f"]),
+      key(["real", "real"], ["generated", "generated"], ["arrow", "its pull"], ["value", "f"]),
       drawing,
     ),
     slope: picture("The critic’s slope ‖∇ₓf‖", norms, slopeKey()),
@@ -58,7 +58,7 @@ export function createView(name, shown, onDraw) {
     gradients: picture(
       "Norms of parameter gradients",
       gradients,
-      key(["critic", "critic"], ["generated", "generator"], ["after", "dashed: after scaling"]),
+      key(["critic", "critic"], ["generated", "generator"], ["after", "scaled"]),
     ),
   };
   for (const [which, figure] of Object.entries(pictures)) figure.classList.add(`pg-${which}`);

@@ -59,6 +59,27 @@ def test_a_recorded_run_says_what_it_was():
     assert long.startswith("A longer run, seeds 100 to 115, run on") and "with changes" in long
 
 
+def test_a_run_is_out_of_date_by_the_code_that_makes_its_numbers(monkeypatch):
+    inputs = {"cells": "a", "gpcore": "b", "lock": "c", "playground": "d"}
+
+    def note(**changes):
+        monkeypatch.setattr(gpbook.runs, "chapter_inputs", lambda notebook, lock: inputs | changes)
+        return "has changed since" in gpbook.provenance(RECORD | {"inputs": inputs})
+
+    assert not note() and not note(playground="other")
+    assert all(note(**{name: "other"}) for name in ("cells", "gpcore", "lock"))
+    assert "has changed since" in gpbook.provenance(RECORD)
+
+
+def test_a_small_page_in_the_text_gets_the_script_and_one_in_an_output_has_its_own():
+    text, shown = "<p>a</p><div data-living-page='{}'></div>", '<div data-living-page="{}"></div>'
+    own = "<script>(function livingPage() {})();</script>"
+    assert gpbook.with_script(text) == text + gpbook.SCRIPT == gpbook.with_script(text + gpbook.SCRIPT)
+    assert gpbook.with_script(shown + own) == shown + own
+    assert gpbook.with_script(shown + own + text).endswith(gpbook.SCRIPT)
+    assert gpbook.with_script("<p>no page</p>") == "<p>no page</p>"
+
+
 def test_a_measurement_fills_its_row():
     one = gpbook.measured({"name": "a < b", "values": [1.88], "band": [0, 100000.0], "unit": "m"})
     assert one == ["a &lt; b", "1.88 m", "1"]
