@@ -14,10 +14,10 @@ const CHAPTERS = {
   "03": [
     { constraint: "none", loss: "non_saturating", criticSteps: 3, lrCritic: 0.03, batch: 64 },
     {
-      none: [[700, {}]],
-      cure: [[200, {}], [800, { constraint: "r1" }]],
-      "one critic step": [[200, {}], [800, { criticSteps: 1 }]],
-      prevention: [[700, { constraint: "r1" }]],
+      none: [[600, {}]],
+      cure: [[200, {}], [600, { constraint: "r1" }]],
+      "one critic step": [[200, {}], [600, { criticSteps: 1 }]],
+      prevention: [[600, { constraint: "r1" }]],
     },
   ],
   "05": [

@@ -16,15 +16,15 @@ TARGET = SOURCE / "seen.json"
 SEEDS = 10
 # As much as a reader waits for: a few seconds' worth of steps.
 PRESETS = {
-    "a healthy run": 500,
-    "vanishing gradient": 400,
-    "mode collapse": 3000,
-    "clipping too tight": 500,
-    "λ too small": 800,
+    "a healthy run": 300,
+    "vanishing gradient": 300,
+    "mode collapse": 2000,
+    "clipping too tight": 300,
+    "λ too small": 500,
     "exploding step": 100,
-    "scale the norms": 1000,
+    "scale the norms": 500,
 }
-EXPERIMENTS = {1: 300, 2: 300, 3: 300, 4: 600, 5: 600, 6: 1000, 7: 500}
+EXPERIMENTS = {1: 300, 2: 300, 3: 200, 4: 500, 5: 500, 6: 800, 7: 300}
 CHAPTERS = ("03", "08")
 FIELDS = ("step", "modes", "distance", "middle", "steepest", "criticLoss", "generatorNorm", "diverged")
 LOOKS = 8

@@ -1530,7 +1530,7 @@ const pictures = {
 game: picture(
 "Samples on the critic’s value f",
 playing,
-key(["real", "real"], ["generated", "generated"], ["arrow", "where the loss sends it"], ["value", "f"]),
+key(["real", "real"], ["generated", "generated"], ["arrow", "its pull"], ["value", "f"]),
 drawing,
 ),
 slope: picture("The critic’s slope ‖∇ₓf‖", norms, slopeKey()),
@@ -1538,7 +1538,7 @@ losses: picture("Losses", losses, key(["critic", "critic"], ["generated", "gener
 gradients: picture(
 "Norms of parameter gradients",
 gradients,
-key(["critic", "critic"], ["generated", "generator"], ["after", "dashed: after scaling"]),
+key(["critic", "critic"], ["generated", "generator"], ["after", "scaled"]),
 ),
 };
 for (const [which, figure] of Object.entries(pictures)) figure.classList.add(`pg-${which}`);

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import statistics
 
 import node
 import playground
@@ -52,30 +53,10 @@ def test_a_chapter_opens_its_small_page_with_the_settings_that_were_watched(numb
     assert words == {name: str(value) for name, value in json.loads(settings).items()}
 
 
-# --- what each round button's sentence says, at every look at every seed
-
-
-def always(name: str, run: str, holds) -> bool:
-    return all(holds(look) for seed in looks(name, run) for look in seed)
-
-
-def at_end(name: str, run: str, holds) -> int:
-    """For how many of the ten seeds it holds at the last look."""
-    return sum(bool(holds(seed[-1])) for seed in looks(name, run))
-
-
-PRESETS = {}
-
-
-@pytest.mark.parametrize("name", playground_seen.PRESETS)
-def test_a_preset_does_what_its_sentence_says(name):
-    PRESETS[name](f"preset {name}", name)
-
-
 @needs_node
 def test_chapter_12_says_of_its_small_page_what_the_page_does():
     """Two of its ten seeds; `node book/playground/chapters.mjs` shows all of them, of every chapter."""
-    lines = node.run(str(FOLDER / "chapters.mjs"), "2", "12").splitlines()
+    lines = node.run(str(playground.SOURCE / "chapters.mjs"), "2", "12").splitlines()
     runs = [json.loads(line) for line in lines]
     assert [run["name"] for run in runs] == ["threshold off"] * 2 + ["smaller rate"] * 2
     for run in runs:
@@ -87,24 +68,104 @@ def test_chapter_12_says_of_its_small_page_what_the_page_does():
             assert last["step"] == 400 and last["modes"] <= 3
 
 
-# Each preset's sentence, read off a run of one seed: steps, and what holds of the looks at it, one every 100 steps.
-# `node book/playground/presets.mjs` shows ten seeds of 5,000 steps.
+# --- what the sentences say, at every seed
+
+
+def always(name: str, run: str, holds) -> bool:
+    """Whether it holds at every look at every seed."""
+    return all(holds(look) for seed in looks(name, run) for look in seed)
+
+
+def at_end(name: str, run: str, holds) -> int:
+    """For how many of the ten seeds it holds at the last look."""
+    return sum(bool(holds(seed[-1])) for seed in looks(name, run))
+
+
+def middle(name: str, run: str, what: str, at: int = -1) -> float:
+    """The median over the seeds."""
+    return statistics.median(seed[at][what] for seed in looks(name, run))
+
+
 PRESETS = {
-    "vanishing gradient": (300, lambda seen: all(look["generatorNorm"] < 1e-6 and not look["modes"] for look in seen)),
-    "mode collapse": (1500, lambda seen: all(look["modes"] <= 2 and look["steepest"] < 0.2 for look in seen)),
-    "clipping too tight": (300, lambda seen: all(look["steepest"] < 0.01 and look["modes"] < 8 for look in seen)),
-    "λ too small": (500, lambda seen: seen[-1]["middle"] > 10 and -seen[-1]["criticLoss"] > 5 * seen[-1]["distance"]),
-    "exploding step": (20, lambda seen: seen[-1].get("diverged", False)),
-    "scale the norms": (500, lambda seen: all("modes" in look and look["modes"] <= 5 for look in seen)),
+    "a healthy run": lambda name, run: at_end(name, run, lambda look: look["modes"] >= 7) >= 9,
+    "vanishing gradient": lambda name, run: always(
+        name, run, lambda look: look["generatorNorm"] < 1e-6 and not look["modes"]
+    ),
+    "mode collapse": lambda name, run: always(name, run, lambda look: look["modes"] <= 2 and look["steepest"] < 0.2),
+    "clipping too tight": lambda name, run: always(
+        name, run, lambda look: look["steepest"] < 0.01 and look["modes"] < 8
+    ),
+    "λ too small": lambda name, run: (
+        at_end(name, run, lambda look: look["middle"] > 10 and -look["criticLoss"] > 5 * look["distance"]) == 10
+    ),
+    "exploding step": lambda name, run: at_end(name, run, lambda look: look["diverged"] and look["step"] < 10) == 10,
+    "scale the norms": lambda name, run: always(name, run, lambda look: not look["diverged"] and look["modes"] <= 5),
 }
 
 
-@needs_node
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", playground_seen.PRESETS)
 def test_a_preset_does_what_its_sentence_says(name):
-    steps, holds = PRESETS[name]
-    lines = node.run(str(FOLDER / "presets.mjs"), "1", str(steps), name).splitlines()
-    (seen,) = [json.loads(line)["seen"] for line in lines]
-    assert len(seen) == max(1, steps // 100) and holds(seen), seen
+    assert PRESETS[name](f"preset {name}", name)
 
 
+# Of run A and run B.
+EXPERIMENTS = {
+    1: lambda name: abs(middle(name, "A", "distance") - middle(name, "B", "distance")) < 0.05,
+    2: lambda name: (
+        at_end(name, "A", lambda look: look["modes"] > 0) == 10 and at_end(name, "B", lambda look: not look["modes"]) == 10
+    ),
+    3: lambda name: (
+        always(name, "A", lambda look: look["generatorNorm"] < 1e-6)
+        and always(name, "B", lambda look: look["generatorNorm"] > 1)
+    ),
+    4: lambda name: (
+        at_end(name, "A", lambda look: look["middle"] > 10) == 10
+        and at_end(name, "B", lambda look: look["middle"] < 2) == 10
+        and middle(name, "A", "modes") >= 7 <= middle(name, "B", "modes")
+    ),
+    5: lambda name: (
+        always(name, "A", lambda look: look["modes"] <= 5 and look["distance"] > 0.9)
+        and at_end(name, "B", lambda look: look["modes"] >= 6 and look["distance"] < 0.5) >= 9
+    ),
+    6: lambda name: middle(name, "A", "distance") < 0.4 < 0.5 < middle(name, "B", "distance"),
+    7: lambda name: (
+        always(name, "A", lambda look: not look["diverged"] and look["modes"] <= 2)
+        and at_end(name, "A", lambda look: look["generatorNorm"] < 10) == 9
+        and at_end(name, "B", lambda look: look["diverged"] and look["step"] < 25) == 10
+    ),
+}
+
+
+@pytest.mark.parametrize("number", playground_seen.EXPERIMENTS)
+def test_an_experiment_does_what_its_sentence_says(number):
+    assert EXPERIMENTS[number](f"experiment {number}")
+
+
+def spread(name: str, run: str, what: str, at: int = -1) -> tuple[float, float, float]:
+    """Least, median and greatest over the seeds, as the texts round them."""
+    values = sorted(seed[at][what] for seed in looks(name, run))
+    return tuple(float(f"{value:.2g}") for value in (values[0], statistics.median(values), values[-1]))
+
+
+def test_chapter_3_says_what_its_small_page_shows():
+    opened = spread("chapter 03", "cure", "modes", at=1)
+    assert looks("chapter 03", "cure")[0][1]["step"] == 200 and opened[::2] == (1, 3)
+    for run, modes, distance in (("cure", (6, 8), (0.36, 0.40, 0.43)), ("one critic step", (1, 5), (0.77, 1.5, 1.8))):
+        assert looks("chapter 03", run)[0][-1]["step"] == 800
+        assert spread("chapter 03", run, "modes")[::2] == modes
+        assert spread("chapter 03", run, "distance") == distance
+
+
+def test_chapter_8_says_what_its_small_page_shows():
+    wanted = {"every 1": (0.32, 0.36, 0.44), "every 16": (0.40, 0.53, 0.77), "none": (0.40, 2.0, 2.4)}
+    assert {run: spread("chapter 08", run, "distance") for run in wanted} == wanted
+    assert spread("chapter 08", "every 4", "distance")[1] == 0.34
+    assert {seed[-1]["step"] for run in SEEN["chapter 08"] for seed in looks("chapter 08", run)} == {800}
+
+
+def test_there_is_a_record_of_every_preset_and_experiment():
+    text = (ROOT / "book" / "live.md").read_text(encoding="utf-8")
+    assert text.count('<a href="#') == len(EXPERIMENTS) == len(playground_seen.EXPERIMENTS)
+    settings = (playground.SOURCE / "settings.js").read_text(encoding="utf-8")
+    names = re.findall(r'^    name: "(.+)",$', settings, re.MULTILINE)
+    assert names == list(PRESETS) == list(playground_seen.PRESETS)
