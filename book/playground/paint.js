@@ -92,11 +92,13 @@ export function paintGame(canvas, { values, real, generated, arrows }, colours, 
   for (const level of levels(values, 9)) paintLine(sheet, values, level, colours.critic, 1);
   sheet.pen.globalAlpha = 0.75;
   paintSamples(sheet, real, colours.real, false);
-  sheet.pen.globalAlpha = 0.85;
-  // With arrows, those samples alone that have one.
-  paintSamples(sheet, withArrows ? generated.subarray(0, arrows.length) : generated, colours.generated, true);
   sheet.pen.globalAlpha = 1;
   if (withArrows) paintArrows(sheet, generated, arrows, colours);
+  // With arrows, those samples alone that have one.
+  const shown = withArrows ? generated.subarray(0, arrows.length) : generated;
+  sheet.pen.globalAlpha = withArrows ? 1 : 0.85;
+  paintSamples(sheet, shown, colours.generated, true);
+  sheet.pen.globalAlpha = 1;
 }
 
 // Norms are shown from 0.0001 to 100, by their logarithm.

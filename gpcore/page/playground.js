@@ -1143,10 +1143,12 @@ sheet.pen.globalAlpha = 0.55;
 for (const level of levels(values, 9)) paintLine(sheet, values, level, colours.critic, 1);
 sheet.pen.globalAlpha = 0.75;
 paintSamples(sheet, real, colours.real, false);
-sheet.pen.globalAlpha = 0.85;
-paintSamples(sheet, withArrows ? generated.subarray(0, arrows.length) : generated, colours.generated, true);
 sheet.pen.globalAlpha = 1;
 if (withArrows) paintArrows(sheet, generated, arrows, colours);
+const shown = withArrows ? generated.subarray(0, arrows.length) : generated;
+sheet.pen.globalAlpha = withArrows ? 1 : 0.85;
+paintSamples(sheet, shown, colours.generated, true);
+sheet.pen.globalAlpha = 1;
 }
 const decades = (norm) => Math.log10(Math.min(Math.max(norm, 1e-4), 100));
 function paintArrows({ pen, width }, samples, arrows, colours) {

@@ -112,7 +112,8 @@ def test_a_preset_does_what_its_sentence_says(name):
 EXPERIMENTS = {
     1: lambda name: abs(middle(name, "A", "distance") - middle(name, "B", "distance")) < 0.05,
     2: lambda name: (
-        at_end(name, "A", lambda look: look["modes"] > 0) == 10 and at_end(name, "B", lambda look: not look["modes"]) == 10
+        at_end(name, "A", lambda look: look["modes"] > 0) == 10
+        and at_end(name, "B", lambda look: not look["modes"]) == 10
     ),
     3: lambda name: (
         always(name, "A", lambda look: look["generatorNorm"] < 1e-6)
