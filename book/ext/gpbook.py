@@ -132,17 +132,6 @@ def ledger() -> str:
     return shown
 
 
-def results() -> str:
-    """Return everything measured by the fast preset: a heading and a table per chapter, with a box to filter them."""
-    parts = []
-    for number, record in evidence.load_evidence(EVIDENCE).items():
-        rows = [measured(m) for m in record["measurements"]]
-        title = link(number, f"Chapter {int(number)}")
-        parts.append(f'<h2 id="chapter-{number}">{title}</h2>{html_table(MEASURED, rows, f"Chapter {int(number)}")}')
-    box = '<p><label>Show rows with <input type="search" class="gp-filter" placeholder="a word"></label></p>'
-    return f'<div class="gp-results">{box}{"".join(parts)}</div>'
-
-
 def same_numbers(inputs: dict | None, notebook: Path) -> bool:
     """Whether a chapter would give the numbers that it gave with these inputs; the living page's script makes none."""
     present = runs.chapter_inputs(notebook, ROOT / "requirements.lock")
@@ -328,7 +317,7 @@ def finish(app, error) -> None:
 
 def setup(app) -> dict:
     register_plugin("pybtex.style.formatting", "linked", Linked)
-    directives = {"ledger": ledger, "results": results, "recordedruns": recorded_runs, "livingpage": living_page}
+    directives = {"ledger": ledger, "recordedruns": recorded_runs, "livingpage": living_page}
     for name, make in directives.items():
         app.add_directive(name, directive(make))
     # Before the builder's own readers of titles and contents (500), which then know the number and the full run.
