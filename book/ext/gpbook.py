@@ -1,4 +1,4 @@
-"""What the book adds to Sphinx: the ledger of claims, tables of results, full runs, the living page, mathematics.
+"""What the book adds to Sphinx: the ledger of claims, tables of results, full runs, mathematics.
 
 A plain Sphinx extension: it reads ``gpcore/page/claims.yml``, ``book/evidence`` and ``book/runs`` and executes nothing.
 """
@@ -9,7 +9,6 @@ import dataclasses
 import html
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -45,27 +44,6 @@ def measured(entry: dict) -> list[str]:
 
 
 MEASURED = ["measured", "median (range)", "runs"]
-SCRIPT = '<script defer src="../_static/playground.js"></script>'
-
-
-def living_page() -> str:
-    """Return the living page for a document of ``book/``, and after it the still image that it stands in for."""
-    still = (ROOT / "book" / "figures" / "live.svg").read_text(encoding="utf-8")
-    return (
-        f'<div data-living-page data-linked></div><figure class="gp-figure gp-still">{still}<figcaption>A still image: '
-        "the page after 1,000 steps. Where JavaScript runs, networks are trained here, in your browser."
-        f"</figcaption></figure>{SCRIPT}"
-    )
-
-
-def with_script(body: str) -> str:
-    """Put the living page's script behind a page that holds small ones in its text.
-
-    A small page that a cell displays brings its own. One in the text is markup alone, of which a notebook viewer
-    shows a sentence and a link.
-    """
-    places, own = body.count("<div data-living-page"), body.count("(function livingPage()")
-    return body + SCRIPT if places > own and SCRIPT not in body else body
 
 
 def link(number: str, text: str, anchor: str = "") -> str:
@@ -282,15 +260,15 @@ def drop_stills(app, pagename, templatename, context, doctree) -> None:
 
 
 def complete_page(app, pagename, templatename, context, doctree) -> None:
-    """Fill the verdicts' longer runs, add the script of small living pages in the text, and put every figure of two or
-    more panels into a frame that scrolls where the screen is too narrow to read it."""
+    """Fill the verdicts' longer runs, and put every figure of two or more panels into a frame that scrolls where the
+    screen is too narrow to read it."""
     if (number := Path(pagename).name[:2]) in chapters():
         context["body"] = with_longer_runs(context.get("body", ""), number)
     frame = '<div class="gp-scroll" tabindex="0" role="group" aria-label="wide figure">{}</div>'
     context["body"] = re.sub(
         r'<svg [^>]*?role="img"[^>]*?viewBox="0 0 (\d+)[^>]*>.*?</svg>',
         lambda svg: frame.format(svg[0]) if int(svg[1]) > ONE_PANEL else svg[0],
-        with_script(context.get("body", "")),
+        context.get("body", ""),
         flags=re.DOTALL,
     )
 
@@ -307,17 +285,15 @@ def readable_signature(app, what, name, obj, options, signature, returns):
 
 
 def finish(app, error) -> None:
-    """Copy the mathematics and the living page into the site."""
+    """Copy the mathematics into the site."""
     if error or app.builder.format != "html":
         return
-    out = Path(app.outdir)
-    mathjax.unpack(out / "_static" / "mathjax")
-    shutil.copy(ROOT / "gpcore" / "page" / "playground.js", out / "_static")
+    mathjax.unpack(Path(app.outdir) / "_static" / "mathjax")
 
 
 def setup(app) -> dict:
     register_plugin("pybtex.style.formatting", "linked", Linked)
-    directives = {"ledger": ledger, "recordedruns": recorded_runs, "livingpage": living_page}
+    directives = {"ledger": ledger, "recordedruns": recorded_runs}
     for name, make in directives.items():
         app.add_directive(name, directive(make))
     # Before the builder's own readers of titles and contents (500), which then know the number and the full run.

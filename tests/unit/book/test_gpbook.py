@@ -1,6 +1,7 @@
 """What the book's extension says on the pages, in words."""
 
 import gpbook
+import gplive
 import pytest
 
 from gpcore import figures
@@ -74,10 +75,10 @@ def test_a_run_is_out_of_date_by_the_code_that_makes_its_numbers(monkeypatch):
 def test_a_small_page_in_the_text_gets_the_script_and_one_in_an_output_has_its_own():
     text, shown = "<p>a</p><div data-living-page='{}'></div>", '<div data-living-page="{}"></div>'
     own = "<script>(function livingPage() {})();</script>"
-    assert gpbook.with_script(text) == text + gpbook.SCRIPT == gpbook.with_script(text + gpbook.SCRIPT)
-    assert gpbook.with_script(shown + own) == shown + own
-    assert gpbook.with_script(shown + own + text).endswith(gpbook.SCRIPT)
-    assert gpbook.with_script("<p>no page</p>") == "<p>no page</p>"
+    assert gplive.with_script(text) == text + gplive.SCRIPT == gplive.with_script(text + gplive.SCRIPT)
+    assert gplive.with_script(shown + own) == shown + own
+    assert gplive.with_script(shown + own + text).endswith(gplive.SCRIPT)
+    assert gplive.with_script("<p>no page</p>") == "<p>no page</p>"
 
 
 def test_a_measurement_fills_its_row():
