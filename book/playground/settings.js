@@ -21,7 +21,7 @@ export const CHOICES = {
     gp_one_sided: "gradient penalty, one-sided",
     gp_zero: "gradient penalty, zero-centred",
     r1: "R1: zero-centred, at real samples",
-    r1_r2: "R1 + R2: at real and generated samples",
+    r1_r2: "R1 + R2: at real and generated",
   },
   scaling: { clip_norm: "fixed threshold", autoclip: "AutoClip: adaptive, by percentile", zclip: "ZClip: adaptive, by z-score" },
   optimizer: { adam: "Adam", sgd: "SGD" },

@@ -247,7 +247,7 @@ def test_every_control_has_its_help(site, served, browser):  # noqa: F811
     with Visit(browser, served, "phone") as visit:
         page = visit.open(PAGE)
         page.locator(".pg-panel > summary").click()
-        assert page.locator(".pg-help:visible").count() == page.locator(".pg-row:visible").count() == 12
+        assert page.locator(".pg-help:visible").count() == page.locator(".pg-row:visible").count() == 14
 
 
 def test_a_control_is_shown_where_it_says_something(site, served, browser):  # noqa: F811
