@@ -36,7 +36,10 @@ def test_the_looks_are_those_of_the_engine(name):
     assert list(now) == list(SEEN[name])
     for run, (seed,) in now.items():
         found, wanted = (dict(zip(playground_seen.FIELDS, rows[0], strict=True)) for rows in (seed, SEEN[name][run][0]))
-        assert found == pytest.approx(wanted, rel=0.05), run
+        known = {field: value for field, value in wanted.items() if value is not None}
+        assert known and {field: value for field, value in found.items() if value is not None} == pytest.approx(
+            known, rel=0.05
+        )
 
 
 @needs_node
