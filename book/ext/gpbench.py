@@ -55,6 +55,8 @@ def summary(record: dict, place: str) -> str:
     """Return the result in one sentence."""
     by_way = {way: [rows[way]["ratio"] for rows in costs(record).values() if way in rows] for way in COSTS}
     span = {way: f"{min(values):.2f} to {max(values):.2f}" for way, values in by_way.items() if values}
+    if len(span) < len(COSTS):
+        return f"{place[0].upper()}{place[1:]}, not every way could be measured."
     return (
         f"{place[0].upper()}{place[1:]}, a critic step with a gradient penalty costs {span['public']} plain critic "
         f"steps by autograd and {span['by hand']} by the hand-derived sweep; with R1 it costs {span['R1']} by autograd "

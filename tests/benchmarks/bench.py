@@ -222,7 +222,8 @@ def critic_steps(what: str, critic: torch.nn.Module, shape: tuple, device: str, 
 def replicas(device: str, seconds: float) -> list[dict]:
     """Sixteen critic steps with their optimiser, and sixteen whole runs, one after another and at once."""
     seeds, shape = range(16), (256, 2)
-    config = gp.Config(width=32, steps=5, n_critic=5, device=device)
+    # On a GPU sixteen runs one after another take long, and its host's clock is steady.
+    config = gp.Config(width=32, steps=5 if device == "cpu" else 2, n_critic=5, device=device)
     single = [gp.build_networks(dataclasses.replace(config, seed=s))[0].to(device) for s in seeds]
     adams = [torch.optim.Adam(critic.parameters(), lr=1e-4, betas=(0.5, 0.9)) for critic in single]
     real, fake = (torch.randn(16, *shape, device=device) for _ in range(2))
@@ -294,6 +295,19 @@ def scaling(device: str, seconds: float) -> list[dict]:
     return found
 
 
+def write(device: str, rows: list[dict]) -> None:
+    record = {
+        "date": datetime.date.today().isoformat(),
+        "device": torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()} CPU, one thread",
+        "torch": torch.__version__.partition("+")[0],
+        "source_hash": gp.runs.source_hash(),
+        "rows": rows,
+    }
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / {"cpu": "cpu.json", "cuda": "gpu.json"}[device]
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=("cpu", "cuda"))
@@ -305,11 +319,16 @@ def main() -> None:
     keep_memory()  # as every training run does; all ways profit alike
     device, compile_ = given.device, not given.no_compile
     seconds = 0.2 if given.quick else {"cpu": 12.0, "cuda": 4.0}[device]
+    jobs = [
+        (what, lambda c=critic, what=what, shape=shape: critic_steps(what, c, shape, device, seconds, compile_))
+        for what, critic, shape in critics(device)
+    ]
+    jobs += [("16 seeds", lambda: replicas(device, seconds)), ("scaling", lambda: scaling(device, seconds / 3))]
     rows = []
-    for what, critic, shape in tqdm(critics(device), desc="critic steps"):
-        rows += measured(what, lambda: critic_steps(what, critic, shape, device, seconds, compile_))  # noqa: B023
-    rows += measured("16 seeds", lambda: replicas(device, seconds))
-    rows += measured("scaling", lambda: scaling(device, seconds / 3))
+    for what, job in tqdm(jobs, desc="benchmark"):
+        rows += measured(what, job)
+        if not given.quick:  # after each: a run that is cut off has measured something
+            write(device, rows)
     for entry in rows:
         if "failed" in entry:
             print(f"{entry['what']:<40} {entry['way']:<26} FAILED  {entry['failed']}")
@@ -319,18 +338,6 @@ def main() -> None:
             f"{entry['what']:<40} {entry['way']:<26} {entry['ms']:9.3f} ms  {entry['ratio']:6.2f} "
             f"({low:.2f} to {high:.2f}) against {entry['against']}"
         )
-    if given.quick:
-        return
-    record = {
-        "date": datetime.date.today().isoformat(),
-        "device": torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()} CPU, one thread",
-        "torch": torch.__version__.partition("+")[0],
-        "source_hash": gp.runs.source_hash(),
-        "rows": rows,
-    }
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    path = FOLDER / {"cpu": "cpu.json", "cuda": "gpu.json"}[device]
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
