@@ -24,7 +24,7 @@ PRESETS = {
     "exploding step": 100,
     "scale the norms": 500,
 }
-EXPERIMENTS = {1: 300, 2: 300, 3: 200, 4: 500, 5: 500, 6: 800, 7: 300}
+EXPERIMENTS = {1: 300, 2: 300, 3: 200, 4: 300, 5: 500, 6: 800, 7: 300}
 CHAPTERS = ("03", "08")
 FIELDS = ("step", "modes", "distance", "middle", "steepest", "criticLoss", "generatorNorm", "diverged")
 LOOKS = 8

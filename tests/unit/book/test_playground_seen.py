@@ -99,7 +99,7 @@ PRESETS = {
         name, run, lambda look: look["steepest"] < 0.01 and look["modes"] < 8
     ),
     "λ too small": lambda name, run: (
-        at_end(name, run, lambda look: look["middle"] > 10 and -look["criticLoss"] > 5 * look["distance"]) == 10
+        at_end(name, run, lambda look: look["steepest"] > 50 and -look["criticLoss"] > 5 * look["distance"]) == 10
     ),
     "exploding step": lambda name, run: at_end(name, run, lambda look: look["diverged"] and look["step"] < 10) == 10,
     "scale the norms": lambda name, run: always(name, run, lambda look: not look["diverged"] and look["modes"] <= 5),
@@ -115,16 +115,16 @@ def test_a_preset_does_what_its_sentence_says(name):
 EXPERIMENTS = {
     1: lambda name: abs(middle(name, "A", "distance") - middle(name, "B", "distance")) < 0.05,
     2: lambda name: (
-        at_end(name, "A", lambda look: look["modes"] > 0) == 10
-        and at_end(name, "B", lambda look: not look["modes"]) == 10
+        at_end(name, "A", lambda look: 2 <= look["modes"] <= 6 and look["step"] == 300) == 10
+        and at_end(name, "B", lambda look: look["modes"] <= 1) == 10
     ),
     3: lambda name: (
         always(name, "A", lambda look: look["generatorNorm"] < 1e-6)
         and always(name, "B", lambda look: look["generatorNorm"] > 1)
     ),
     4: lambda name: (
-        at_end(name, "A", lambda look: look["middle"] > 10) == 10
-        and at_end(name, "B", lambda look: look["middle"] < 2) == 10
+        at_end(name, "A", lambda look: look["steepest"] > 10) == 10
+        and at_end(name, "B", lambda look: look["steepest"] < 4) == 10
         and middle(name, "A", "modes") >= 7 <= middle(name, "B", "modes")
     ),
     5: lambda name: (
