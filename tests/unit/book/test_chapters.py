@@ -25,6 +25,7 @@ WANTED = {
     "08_family_of_penalties",
     "11_exploding_gradients",
     "12_gradient_norm_scaling",
+    "15_scaling_beyond_recurrent_networks",
     "16_bug_museum",
     "17_curve_clinic",
 }
