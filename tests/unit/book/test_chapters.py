@@ -27,6 +27,7 @@ WANTED = {
     "12_gradient_norm_scaling",
     "16_bug_museum",
     "17_curve_clinic",
+    "18_at_scale",
 }
 TAGS = {
     *("remove-cell", "parameters", "hide-input", "hide-output", "hide-cell", "remove-input", "remove-output"),

@@ -30,7 +30,7 @@ MODULES = sorted((ROOT / "gpcore").rglob("*.py"))
 # The rooms of gpcore, and whom each may import besides itself. The checker stands on nothing but the checks of
 # arguments, for it judges code of any origin.
 SUBJECT = {"losses", "penalties", "lipschitz", "dirac"}
-SUBJECT |= {"scaling", "blocks", "thresholds", "per_sample", "_norms"}
+SUBJECT |= {"scaling", "blocks", "thresholds", "per_sample", "parallel", "_norms"}
 SUBJECT |= {"_refusals", "data", "datasets", "models", "metrics", "counting"}  # what experiments are made of
 ROOMS = {
     "_checks": set(),
@@ -90,6 +90,22 @@ def test_this_environment_is_the_locked_one():
     assert installed == pins, "the environment is not that of requirements.lock; run: make test"
 
 
+def test_what_the_tests_of_clusters_need_is_pinned_apart():
+    lines = (ROOT / "tests" / "cluster.txt").read_text(encoding="utf-8").splitlines()
+    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert list(pins) == sorted(pins) and not set(pins) & {line.partition("==")[0] for line in LOCK}
+    for requirement in map(Requirement, PYPROJECT["project"]["optional-dependencies"]["cluster"]):
+        assert pins[requirement.name] in requirement.specifier
+    # Whoever made the environment from the lock alone, as conda does, skips those tests.
+    installed = {}
+    for name in pins:
+        try:
+            installed[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    assert installed.items() <= pins.items()
+
+
 def test_conda_gives_the_same_environment():
     conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     assert conda["channels"] == ["conda-forge"]
@@ -102,7 +118,7 @@ def test_conda_gives_the_same_environment():
 
 def test_gpcore_imports_nothing_that_it_does_not_ask_for():
     modules = {"torch", "numpy", "sklearn", "ot", "matplotlib", "tqdm", "yaml", "IPython"}
-    modules |= {"PIL"}  # comes with matplotlib
+    modules |= {"PIL", "joblib"}  # come with matplotlib and scikit-learn
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -118,8 +134,10 @@ def test_an_up_to_date_environment_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     monkeypatch.setattr(environment, "STAMP", tmp_path / "stamp")
     monkeypatch.setattr(environment, "create", lambda: done.append("create"))
-    monkeypatch.setattr(environment, "pip", lambda *arguments: done.append("gpcore"))
-    lock, project = tmp_path / "requirements.lock", tmp_path / "pyproject.toml"
+    monkeypatch.setattr(environment, "pip", lambda *arguments: done.append(arguments[-1]))
+    lock, project, cluster = (tmp_path / name for name in ("requirements.lock", "pyproject.toml", environment.CLUSTER))
+    cluster.parent.mkdir()
+    cluster.write_text("b==1")
     lock.write_text("a==1")
     project.write_text("a")
 
@@ -128,12 +146,15 @@ def test_an_up_to_date_environment_is_left_alone(tmp_path, monkeypatch):
         environment.main()
         return list(done)
 
-    assert steps() == ["create", "gpcore"]
+    everything = ["create", environment.CLUSTER, "."]
+    assert steps() == everything
     assert steps() == []
     project.write_text("b")
-    assert steps() == ["gpcore"]
+    assert steps() == ["."]
     lock.write_text("a==2")
-    assert steps() == ["create", "gpcore"]
+    assert steps() == everything
+    cluster.write_text("b==2")
+    assert steps() == [environment.CLUSTER, "."]
 
 
 def test_an_old_python_gets_a_message(monkeypatch):
