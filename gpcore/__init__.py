@@ -36,7 +36,7 @@ from .metrics import frechet_distance, mode_coverage, norm_statistics, perfect_c
 from .page import evidence, runs
 from .page.study import Study
 from .page.tables import table
-from .parallel import average_gradients_
+from .parallel import average_gradients_, on_processes
 from .penalties import dragan_penalty, gradient_norms, gradient_penalty, interpolate, r1_penalty, r2_penalty
 from .per_sample import per_sample_clip
 from .scaling import clip_norm_, clip_value_, make_scaler, normalize_norm_, total_norm

@@ -1,4 +1,4 @@
-"""Data-parallel training: the gradients of several processes averaged, without hooks.
+"""Data-parallel training: the gradients of several processes averaged without hooks, and several processes to try it.
 
 ``DistributedDataParallel`` averages from within ``backward()``, parameter by parameter as each becomes ready, which is
 why it can miss the gradient of a penalty. Here the backward passes are over, whatever they were: one or several, by
@@ -8,7 +8,14 @@ autograd or by hand.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -72,3 +79,50 @@ def average_gradients_(parameters: Parameters, samples: float | None = None) -> 
             p.grad.copy_(average.view_as(p))
         elif has:
             p.grad = average.view_as(p).to(p.dtype, copy=True)
+
+
+# What each process runs: the function and the results lie in the folder that it is given.
+_SCRIPT = """
+import pathlib, pickle, sys
+import torch.distributed as dist
+
+dist.init_process_group("gloo")
+folder = pathlib.Path(sys.argv[1])
+found = pickle.loads((folder / "function").read_bytes())()
+(folder / f"found-{dist.get_rank()}").write_bytes(pickle.dumps(found))
+dist.barrier()
+dist.destroy_process_group()
+"""
+
+
+def on_processes(function: Callable[[], Any], processes: int = 2) -> list:
+    """Call ``function()`` in several new processes of ``torch.distributed`` on this machine; what each returned.
+
+    ``torchrun`` starts them with the back end gloo, which needs no GPU, on one thread each. The function is pickled by
+    value, so that it may stand in a notebook's cell. It takes some seconds: every process imports PyTorch.
+
+    Raises:
+        RuntimeError: a process failed; the message is the end of what it wrote. ValueError: no process.
+
+    Example:
+        >>> gp.on_processes(lambda: torch.distributed.get_rank())
+        [0, 1]
+    """
+    if not isinstance(processes, int) or processes < 1:
+        raise ValueError(f"processes must be a whole number of at least 1, got {processes!r}")
+    import joblib  # comes with scikit-learn
+
+    # Gloo looks up the machine's name, which laptops and containers may not know; the loopback device needs no name.
+    environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "run.py").write_text(_SCRIPT)
+        (folder / "function").write_bytes(pickle.dumps(joblib.wrap_non_picklable_objects(function)))
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        command = [*torchrun, str(folder / "run.py"), name]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"a process failed:\n{done.stderr[-4000:]}")
+        return [pickle.loads((folder / f"found-{rank}").read_bytes()) for rank in range(processes)]

@@ -1,9 +1,5 @@
 """The average over processes: two of them on this machine against the closed form, and what is refused."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,76 +8,62 @@ import torch.distributed as dist
 
 import gpcore as gp
 
-ROOT = Path(__file__).resolve().parents[2]
-# Process r holds the gradients below; what comes out is the weighted mean that can be done in the head.
-SCRIPT = """
-import json, sys
-import torch, torch.distributed as dist
-import gpcore as gp
-
-dist.init_process_group("gloo")
-rank, found = dist.get_rank(), {}
-
 
 def average(samples, kind=torch.float64):
+    """What two processes hold in three parameters: one that both have a gradient of, one that one has, one none."""
+    rank = dist.get_rank()
     shared, only_first, nowhere = (torch.nn.Parameter(torch.zeros(2, dtype=kind)) for _ in range(3))
     frozen = torch.nn.Parameter(torch.zeros(2), requires_grad=False)
     shared.grad = torch.tensor([[3.0, 4.0], [0.0, 0.5]][rank], dtype=kind)
     if rank == 0:
         only_first.grad = torch.tensor([8.0, 0.0], dtype=kind)
     kept = shared.grad
-    parameters = [frozen, only_first, nowhere, shared]
-    gp.average_gradients_(iter(parameters), samples)
+    gp.average_gradients_(iter([frozen, only_first, nowhere, shared]), samples and samples[rank])
     assert kept is shared.grad and nowhere.grad is None and frozen.grad is None
     assert {p.grad.dtype for p in (shared, only_first)} == {kind}
     return [shared.grad.tolist(), only_first.grad.tolist()]
 
 
-def network(samples):
+def network(whole):
+    """The gradient of a penalised step: of the whole batch, or averaged over parts of 5 and 3."""
     torch.manual_seed(0)
-    critic = gp.models.mlp_critic(2, 8).double()
-    rng = torch.Generator().manual_seed(1)
-    real, fake, eps = *torch.randn(2, 8, 2, generator=rng).double(), torch.rand(8, generator=rng).double()
-    mine = [t.split([5, 3])[rank] for t in (real, fake, eps)] if samples else [real, fake, eps]
-    loss = gp.wasserstein_critic_loss(critic(mine[0]), critic(mine[1]))
-    (loss + gp.gradient_penalty(critic, *mine[:2], eps=mine[2])).backward()
-    if samples:
-        gp.average_gradients_(critic.parameters(), len(mine[0]))
+    critic, rng = gp.models.mlp_critic(2, 8).double(), torch.Generator().manual_seed(1)
+    tensors = [*torch.randn(2, 8, 2, generator=rng).double(), torch.rand(8, generator=rng).double()]
+    real, fake, eps = tensors if whole else [t.split([5, 3])[dist.get_rank()] for t in tensors]
+    loss = gp.wasserstein_critic_loss(critic(real), critic(fake))
+    (loss + gp.gradient_penalty(critic, real, fake, eps=eps)).backward()
+    if not whole:
+        gp.average_gradients_(critic.parameters(), len(real))
     return torch.cat([p.grad.flatten() for p in critic.parameters()])
 
 
-found["equal"], found["weighted"] = average(None), average([3, 1][rank])
-found["nothing"] = average([4, 0][rank])
-found["half"] = average(None, torch.bfloat16)
-found["network"] = float((network(True) - network(False)).abs().max())
-try:
-    average(0)
-except ValueError as error:
-    found["no samples"] = str(error)
-everyone = [None, None]
-dist.all_gather_object(everyone, found)
-if rank == 0:
-    open(sys.argv[1], "w").write(json.dumps(everyone))
-dist.destroy_process_group()
-"""
+def test_two_processes_hold_the_average(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # the functions above are found in this file
+
+    def experiment():
+        try:
+            refused = average([0, 0])
+        except ValueError as error:
+            refused = str(error)
+        gap = float((network(True) - network(False)).abs().max())
+        return average(None), average([3, 1]), average([4, 0]), average(None, torch.bfloat16), gap, refused
+
+    everyone = gp.on_processes(experiment)
+    for equal, weighted, one_has_all, half, gap, refused in everyone:
+        assert equal == half == [[1.5, 2.25], [4.0, 0.0]]
+        assert weighted == [[2.25, 3.125], [6.0, 0.0]] and one_has_all == [[3.0, 4.0], [8.0, 0.0]]
+        assert gap < 1e-14 and refused == "samples must be positive in at least one process, got 0 in all of them"
+    assert len(everyone) == 2
 
 
-def test_two_processes_hold_the_average(tmp_path):
-    script, result = tmp_path / "run.py", tmp_path / "found.json"
-    script.write_text(SCRIPT)
-    device = "lo0" if sys.platform == "darwin" else "lo"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "GLOO_SOCKET_IFNAME": device, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script, result]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    first, second = json.loads(result.read_text())
-    assert first == second
-    assert first["equal"] == [[1.5, 2.25], [4.0, 0.0]]
-    assert first["weighted"] == [[2.25, 3.125], [6.0, 0.0]]
-    assert first["nothing"] == [[3.0, 4.0], [8.0, 0.0]]
-    assert first["half"] == [[1.5, 2.25], [4.0, 0.0]]
-    assert first["network"] < 1e-14
-    assert first["no samples"] == "samples must be positive in at least one process, got 0 in all of them"
+def test_a_process_that_fails_is_reported():
+    def fails():
+        raise KeyError("something of its own")
+
+    with pytest.raises(RuntimeError, match="KeyError: 'something of its own'"):
+        gp.on_processes(fails, 1)
+    with pytest.raises(ValueError, match="processes must be a whole number of at least 1, got 0"):
+        gp.on_processes(fails, 0)
 
 
 @pytest.fixture
