@@ -1,4 +1,4 @@
-"""Set up .venv from requirements.lock and tests/cluster.txt, unless it is up to date. Run by `make`, with any Python 3.
+"""Set up .venv from requirements.lock, unless it is up to date already. Run by `make`, with the system's Python.
 
     python3 book/tools/environment.py
 
@@ -17,7 +17,6 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "stamp"
-CLUSTER = "tests/cluster.txt"
 LINUX = sys.platform == "linux" and platform.machine() == "x86_64"
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -66,16 +65,12 @@ def create():
 
 def main():
     # An editable installation holds this folder's name, so that a moved folder needs it again.
-    wanted = {"lock": f"{digest('requirements.lock')} {VERSION}", "cluster": digest(CLUSTER)}
-    wanted["gpcore"] = f"{digest('pyproject.toml')} {ROOT}"
+    wanted = {"lock": f"{digest('requirements.lock')} {VERSION}", "gpcore": f"{digest('pyproject.toml')} {ROOT}"}
     present = dict(line.split("=", 1) for line in STAMP.read_text().splitlines()) if STAMP.exists() else {}
     if present == wanted:
         return
     if present.get("lock") != wanted["lock"]:
         create()
-        present = {}
-    if present.get("cluster") != wanted["cluster"]:
-        pip("-r", CLUSTER)  # of the tests alone: see there
     say("installing gpcore from this folder (editable)")
     pip("--no-deps", "--no-build-isolation", "-e", ".")
     # Last, so that an interrupted installation is never taken for a finished one.

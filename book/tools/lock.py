@@ -1,7 +1,5 @@
 """Write requirements.lock: what the environment that runs this file holds, every package pinned.
 
-What tests/cluster.txt pins stays there.
-
     make lock
 """
 
@@ -9,8 +7,7 @@ import importlib.metadata
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-LOCK, CLUSTER = ROOT / "requirements.lock", ROOT / "tests" / "cluster.txt"
+LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
 # The installer and the book's own package are not pinned; torchvision is not needed and has no build for every torch.
 LEFT_OUT = {"pip", "gpcore", "torchvision"}
 HEADER = """\
@@ -24,13 +21,12 @@ HEADER = """\
 
 def pins() -> list[str]:
     """Return ``name==version`` of every installed distribution, sorted by name."""
-    found, elsewhere = {}, CLUSTER.read_text(encoding="utf-8").splitlines()
+    found = {}
     for distribution in importlib.metadata.distributions():
         name = distribution.metadata["Name"]
         version = distribution.version.partition("+")[0]
         found[re.sub(r"[-_.]+", "-", name).lower()] = f"{name}=={version}"
-    kept = [name for name in sorted(found) if name not in LEFT_OUT and not name.startswith("nvidia-")]
-    return [found[name] for name in kept if found[name] not in elsewhere]
+    return [found[name] for name in sorted(found) if name not in LEFT_OUT and not name.startswith("nvidia-")]
 
 
 if __name__ == "__main__":

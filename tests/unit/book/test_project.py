@@ -76,7 +76,8 @@ def test_lock_pins_every_package_once_and_in_order():
 def test_lock_satisfies_what_pyproject_asks_for():
     pinned = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in LOCK)}
     project = PYPROJECT["project"]
-    for text in project["dependencies"] + project["optional-dependencies"]["book"]:
+    extras = project["optional-dependencies"]
+    for text in project["dependencies"] + extras["book"] + extras["cluster"]:
         requirement = Requirement(text)
         assert pinned[canonicalize_name(requirement.name)] in requirement.specifier, text
     # Lower bounds alone, or Colab would have to exchange its own torch.
@@ -88,22 +89,6 @@ def test_this_environment_is_the_locked_one():
     pins = dict(line.split("==") for line in LOCK)
     installed = {name: importlib.metadata.version(name).partition("+")[0] for name in pins}
     assert installed == pins, "the environment is not that of requirements.lock; run: make test"
-
-
-def test_what_the_tests_of_clusters_need_is_pinned_apart():
-    lines = (ROOT / "tests" / "cluster.txt").read_text(encoding="utf-8").splitlines()
-    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
-    assert list(pins) == sorted(pins) and not set(pins) & {line.partition("==")[0] for line in LOCK}
-    for requirement in map(Requirement, PYPROJECT["project"]["optional-dependencies"]["cluster"]):
-        assert pins[requirement.name] in requirement.specifier
-    # Whoever made the environment from the lock alone, as conda does, skips those tests.
-    installed = {}
-    for name in pins:
-        try:
-            installed[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    assert installed.items() <= pins.items()
 
 
 def test_conda_gives_the_same_environment():
@@ -134,10 +119,8 @@ def test_an_up_to_date_environment_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     monkeypatch.setattr(environment, "STAMP", tmp_path / "stamp")
     monkeypatch.setattr(environment, "create", lambda: done.append("create"))
-    monkeypatch.setattr(environment, "pip", lambda *arguments: done.append(arguments[-1]))
-    lock, project, cluster = (tmp_path / name for name in ("requirements.lock", "pyproject.toml", environment.CLUSTER))
-    cluster.parent.mkdir()
-    cluster.write_text("b==1")
+    monkeypatch.setattr(environment, "pip", lambda *arguments: done.append("gpcore"))
+    lock, project = tmp_path / "requirements.lock", tmp_path / "pyproject.toml"
     lock.write_text("a==1")
     project.write_text("a")
 
@@ -146,15 +129,12 @@ def test_an_up_to_date_environment_is_left_alone(tmp_path, monkeypatch):
         environment.main()
         return list(done)
 
-    everything = ["create", environment.CLUSTER, "."]
-    assert steps() == everything
+    assert steps() == ["create", "gpcore"]
     assert steps() == []
     project.write_text("b")
-    assert steps() == ["."]
+    assert steps() == ["gpcore"]
     lock.write_text("a==2")
-    assert steps() == everything
-    cluster.write_text("b==2")
-    assert steps() == [environment.CLUSTER, "."]
+    assert steps() == ["create", "gpcore"]
 
 
 def test_an_old_python_gets_a_message(monkeypatch):

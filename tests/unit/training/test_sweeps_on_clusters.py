@@ -35,7 +35,7 @@ def started(*words: str):
 @pytest.fixture
 def scheduler(tmp_path) -> str:
     """The address of a Dask scheduler with two worker processes, all on the loopback device."""
-    pytest.importorskip("distributed", reason="pip install -r tests/cluster.txt")
+    pytest.importorskip("distributed", reason="needs the packages of the extra `cluster`")
     file, here = tmp_path / "scheduler.json", ("--host", "127.0.0.1", "--no-dashboard")
     about = ("--scheduler-file", str(file))
     with started("distributed.cli.dask_scheduler", "--port", "0", *here, *about):
@@ -63,7 +63,7 @@ def test_dask_gives_what_the_loop_gives(scheduler, monkeypatch):
 
 
 def test_submitit_fills_the_folder_that_a_sweep_reads(tmp_path, monkeypatch):
-    submitit = pytest.importorskip("submitit", reason="pip install -r tests/cluster.txt")
+    submitit = pytest.importorskip("submitit", reason="needs the packages of the extra `cluster`")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     executor = submitit.LocalExecutor(tmp_path / "logs")
     executor.update_parameters(timeout_min=5)
