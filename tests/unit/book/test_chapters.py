@@ -29,6 +29,7 @@ WANTED = {
     "15_scaling_beyond_recurrent_networks",
     "16_bug_museum",
     "17_curve_clinic",
+    "18_at_scale",
 }
 TAGS = {
     *("remove-cell", "parameters", "hide-input", "hide-output", "hide-cell", "remove-input", "remove-output"),
