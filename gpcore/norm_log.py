@@ -22,7 +22,7 @@ RARELY, MOSTLY = 0.1, 0.9  # shares of clipped steps: up to the first only spike
 
 @dataclass(frozen=True)
 class ThresholdReport:
-    """What norm clipping at ``threshold`` would have done to logged norms; ``str(report)`` says it in a sentence.
+    """What norm clipping at ``threshold`` would have done to logged norms; ``print(report)`` says it in words.
 
     Attributes:
         threshold: the largest norm that is left as it is, in the units of the log.
@@ -63,17 +63,14 @@ class ThresholdReport:
         return "normalises" if self.share >= MOSTLY else "acts often"
 
     def __str__(self) -> str:
-        text = f"A threshold of {self.threshold:.3g} {self.kind}: it clips {self.share:.1%} of {self.steps:,} steps"
+        lines = [f"threshold {self.threshold:.3g} {self.kind}", f"clips {self.share:.1%} of {self.steps:,} steps"]
         if self.spikes:
-            text += f" (by quarters {', '.join(f'{share:.0%}' for share in self.quarters)}), "
-            text += f"in {_counted(self.spikes, 'stretch', 'es')} of at most {_counted(self.longest, 'step', 's')}, "
-            text += f"and leaves {self.kept:.2g} of their length in the median"
-        lost = f" {_counted(self.not_finite, 'norm', 's')} not finite." if self.not_finite else ""
-        return f"{text}.{lost}"
-
-
-def _counted(n: int, word: str, plural: str) -> str:
-    return f"{n:,} {word}{'' if n == 1 else plural}"
+            lines.append(f"by quarters of the log {', '.join(f'{share:.0%}' for share in self.quarters)}")
+            lines.append(f"stretches of clipped steps: {self.spikes:,}, the longest of {self.longest:,}")
+            lines.append(f"left of a clipped step's length, in the median: {self.kept:.2g}")
+        if self.not_finite:
+            lines.append(f"norms that are not finite: {self.not_finite:,}")
+        return "\n  ".join(lines)
 
 
 def _as_norms(norms: Iterable[float]) -> np.ndarray:
@@ -111,8 +108,11 @@ def threshold_report(norms: Iterable[float], threshold: float) -> ThresholdRepor
 
     Example:
         >>> print(gp.threshold_report([1.0, 5.0, 1.0, 1.0, 10.0, 4.0, 1.0, 1.0], threshold=2.0))
-        A threshold of 2 acts often: it clips 37.5% of 8 steps (by quarters 50%, 0%, 100%, 0%), in 2 stretches of at \
-most 2 steps, and leaves 0.4 of their length in the median.
+        threshold 2 acts often
+          clips 37.5% of 8 steps
+          by quarters of the log 50%, 0%, 100%, 0%
+          stretches of clipped steps: 2, the longest of 2
+          left of a clipped step's length, in the median: 0.4
     """
     threshold, norms = _checks.positive("threshold", threshold), _as_norms(norms)
     finite = norms[np.isfinite(norms)]
