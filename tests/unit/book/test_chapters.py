@@ -25,6 +25,7 @@ WANTED = {
     "08_family_of_penalties",
     "11_exploding_gradients",
     "12_gradient_norm_scaling",
+    "13_choosing_the_threshold",
     "16_bug_museum",
     "17_curve_clinic",
 }
