@@ -43,9 +43,11 @@ from .scaling import clip_norm_, clip_value_, make_scaler, normalize_norm_, tota
 from .sweep import critic_step as double_backprop
 from .sweep import layers, passes
 from .sweep.critic_step import CriticStep, penalized_backward_, supports
+from .sweep.whole_step import CriticUpdate, compile_critic_step
 from .thresholds import AutoClip, ZClip
 from .training import checkpoint, replicas
 from .training.adversarial import train, train_critic, train_many
+from .training.averages import AveragedHistory, train_averaged, update_average_
 from .training.config import Budget, Config, History, build_networks, final, median_run, stack
 from .training.grids import train_grid, train_supervised_many
 from .training.loop import TrainingDiverged

@@ -40,7 +40,7 @@ def supports(critic: Callable) -> bool:
 
     It can where the critic is an ``nn.Sequential`` (nested too) of ``Linear``, ``Conv2d`` padded with zeros and
     ``Flatten``, each of the first two followed by ``ReLU``, ``LeakyReLU``, ``Tanh``, ``Softplus`` (of the default
-    threshold or a larger one) or nothing; the last layer is linear and gives one number a sample; there are no hooks
+    threshold or a larger one) or nothing; the last layer is linear and gives one number per sample; there are no hooks
     and no parametrisations (spectral norm).
 
     Example:

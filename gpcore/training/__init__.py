@@ -1,12 +1,13 @@
 """Training loops: adversarial and supervised, one run or many at once, with checkpoints and logged norms.
 
 ``adversarial`` and ``supervised`` are the two loops, ``config`` and ``supervised_config`` say what their runs depend on
-and leave behind, and ``tasks`` has ready configurations. ``replicas``, ``grids`` and ``stacks`` run many runs side by
-side; ``loop`` and ``checkpoint`` hold what both loops share. A newcomer starts with :func:`gpcore.train` in
-``adversarial``.
+and leave behind, and ``tasks`` has ready configurations. ``averages`` keeps the moving average of a generator's
+weights. ``replicas``, ``grids`` and ``stacks`` run many runs side by side; ``loop`` and ``checkpoint`` hold what both
+loops share. A newcomer starts with :func:`gpcore.train` in ``adversarial``.
 """
 
 from .adversarial import train, train_critic, train_many
+from .averages import train_averaged
 from .grids import train_grid, train_supervised_many
 from .loop import TrainingDiverged
 from .settings import train_settings
@@ -15,6 +16,7 @@ from .supervised import train_supervised
 __all__ = [
     "TrainingDiverged",
     "train",
+    "train_averaged",
     "train_critic",
     "train_grid",
     "train_many",

@@ -23,6 +23,7 @@ WANTED = {
     "06_gradient_penalty",
     "07_double_backprop",
     "08_family_of_penalties",
+    "10_images",
     "11_exploding_gradients",
     "12_gradient_norm_scaling",
     "13_choosing_the_threshold",

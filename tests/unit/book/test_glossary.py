@@ -15,7 +15,7 @@ WORDS = """
     Lipschitz constant|logit|max_norm|mixed precision|mode collapse|n_critic|norm clipping|normalisation (of a gradient)
     one-sided penalty|perfect critic|R1, R2|saturating loss|non-saturating loss|spectral norm|spectral normalization
     spectral radius|stray sample|temporal order|threshold|training gap|value clipping|value gap|vanishing gradient
-    Wasserstein distance|weight|weight clipping|WGAN-GP|zero-centred penalty|verdict|band|floor (of a distance)
+    Wasserstein distance|weight|weight clipping|WGAN-GP|zero-centred penalty|verdict|band|floor (of a distance)|EMA
 """
 TERMS = [term for names, _ in ENTRIES for term in names.strip().splitlines()]
 
