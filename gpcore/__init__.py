@@ -33,6 +33,7 @@ from .losses import (
     wasserstein_generator_loss,
 )
 from .metrics import frechet_distance, mode_coverage, norm_statistics, perfect_critic, wasserstein_distance
+from .norm_log import ThresholdReport, suggest_threshold, threshold_report
 from .page import evidence, runs
 from .page.study import Study
 from .page.tables import table

@@ -30,7 +30,7 @@ MODULES = sorted((ROOT / "gpcore").rglob("*.py"))
 # The rooms of gpcore, and whom each may import besides itself. The checker stands on nothing but the checks of
 # arguments, for it judges code of any origin.
 SUBJECT = {"losses", "penalties", "lipschitz", "dirac"}
-SUBJECT |= {"scaling", "blocks", "thresholds", "per_sample", "parallel", "_norms"}
+SUBJECT |= {"scaling", "blocks", "thresholds", "norm_log", "per_sample", "parallel", "_norms"}
 SUBJECT |= {"_refusals", "data", "datasets", "models", "metrics", "counting"}  # what experiments are made of
 ROOMS = {
     "_checks": set(),
