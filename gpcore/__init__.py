@@ -42,6 +42,7 @@ from .scaling import clip_norm_, clip_value_, make_scaler, normalize_norm_, tota
 from .sweep import critic_step as double_backprop
 from .sweep import layers, passes
 from .sweep.critic_step import CriticStep, penalized_backward_, supports
+from .sweep.whole_step import CriticUpdate, compile_critic_step
 from .thresholds import AutoClip, ZClip
 from .training import checkpoint, replicas
 from .training.adversarial import train, train_critic, train_many

@@ -1,6 +1,6 @@
 """Adversarial losses, as pairs of plain functions: one for the critic, one for the generator. All are minimised.
 
-Arguments are scores or logits, one a sample: ``(N,)`` or ``(N, 1)``, never probabilities. Everything goes through
+Arguments are scores or logits, one per sample: ``(N,)`` or ``(N, 1)``, never probabilities. Everything goes through
 ``logsigmoid``, which is exact at any logit, where ``log(sigmoid(x))`` is ``-inf`` from about -89 in float32.
 
 Every function takes ``reduction``: ``"mean"``, ``"sum"`` or ``"none"``. Losses of a real and a fake batch reduce each

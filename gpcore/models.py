@@ -1,4 +1,4 @@
-"""The few networks that the chapters use. A critic returns one number a sample, ``(N,)``."""
+"""The few networks that the chapters use. A critic returns one number per sample, ``(N,)``."""
 
 from __future__ import annotations
 

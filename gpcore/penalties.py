@@ -4,7 +4,7 @@ A penalty is taken per sample: the norm of the gradient of one score with respec
 that sample. It is then differentiated once more, with respect to the critic's parameters, when ``backward()`` runs.
 
 What all functions refuse: ``TypeError`` for samples that are not floating-point tensors; ``ValueError`` for an empty
-batch, for a critic that does not return one number a sample, ``(N,)`` or ``(N, 1)``, for one with batch norm in
+batch, for a critic that does not return one number per sample, ``(N,)`` or ``(N, 1)``, for one with batch norm in
 training mode, for one wrapped by ``torch.compile``, for one with an operation that PyTorch cannot differentiate twice
 (fused attention, recurrent layers on cuDNN), for one whose output is cut off from its input, and for a call under
 ``torch.no_grad()`` or ``torch.inference_mode()``. Batch norm is found in the modules of a critic that is an
@@ -89,7 +89,7 @@ def gradient_norms(critic: Critic, x: Tensor) -> Tensor:
 
 
 def _per_sample(eps: Tensor | float, like: Tensor) -> Tensor:
-    """``eps`` shaped to multiply ``like``: one number a sample, or one for all."""
+    """``eps`` shaped to multiply ``like``: one number per sample, or one for all."""
     eps = torch.as_tensor(eps, dtype=None if isinstance(eps, Tensor) else like.dtype, device=like.device)
     _checks.floating("eps", eps)
     if eps.ndim and not (eps.shape[0] == eps.numel() == len(like)):
@@ -116,7 +116,7 @@ def interpolate(real: Tensor, fake: Tensor, eps: Tensor | float | None = None) -
     Args:
         real, fake: samples ``(N, ...)`` of one shape.
         eps: one number in [0, 1] a sample, ``(N,)`` or ``(N, 1, ...)``, or a single number for all. By default drawn
-            uniformly from [0, 1), one a sample, from PyTorch's global generator.
+            uniformly from [0, 1), one per sample, from PyTorch's global generator.
 
     Returns:
         ``(N, ...)``. Gradients flow to ``real`` and ``fake``.

@@ -23,16 +23,27 @@
       else if (box.tabIndex === 0) box.tabIndex = -1;
     }
   }
-  // The page of results: rows without the word that is looked for are hidden, and headings of tables that are empty.
+  // The page of results: rows that lack one of the words are hidden, and so are chapters without a row left.
   for (const box of document.querySelectorAll(".gp-filter")) {
-    box.addEventListener("input", () => {
-      const wanted = box.value.trim().toLowerCase();
-      for (const table of box.closest(".gp-results").querySelectorAll(".gp-table")) {
-        for (const row of table.querySelectorAll("tbody tr")) row.hidden = !row.textContent.toLowerCase().includes(wanted);
-        table.hidden = !table.querySelector("tbody tr:not([hidden])");
-        table.previousElementSibling.hidden = table.hidden;
+    const input = box.querySelector("input"), told = box.querySelector("output"), all = told.textContent;
+    const filter = () => {
+      const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      for (const chapter of document.querySelectorAll(".gp-results")) {
+        const rows = [...chapter.querySelectorAll("tbody tr")];
+        for (const row of rows) {
+          const text = `${chapter.querySelector("h2").textContent} ${row.textContent}`.toLowerCase();
+          row.hidden = !words.every((word) => text.includes(word));
+        }
+        const left = rows.filter((row) => !row.hidden).length;
+        chapter.hidden = !left;
+        shown += left;
       }
-    });
+      told.textContent = words.length ? `${shown} of ${all}` : all;
+    };
+    input.addEventListener("input", filter);
+    box.hidden = false;
+    filter(); // a browser that comes back to the page has kept the words
   }
 
   // Who comes from the search is shown its words in the section that was found; formulas and code keep their text.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 
 from gpbook import ROOT, directive
 
@@ -20,6 +21,9 @@ COSTS = {
     "spectral norm": "spectral norm",
 }
 LOOP = "loop with .item()"
+# Where each record was made, as titles say it.
+PLACES = {"cpu": "on one CPU thread", "gpu": "on a GPU"}
+TITLE = "# What a penalty costs"
 
 
 def costs(record: dict) -> dict[str, dict[str, dict]]:
@@ -47,14 +51,16 @@ def matrix(rows: list[dict], label: str, first: str) -> str:
     return html_table([first, *map(html.escape, ways)], body, label)
 
 
-def summary(record: dict) -> str:
+def summary(record: dict, place: str) -> str:
     """Return the result in one sentence."""
     by_way = {way: [rows[way]["ratio"] for rows in costs(record).values() if way in rows] for way in COSTS}
-    span = {way: f"{min(values):.2f} to {max(values):.2f}" for way, values in by_way.items()}
+    span = {way: f"{min(values):.2f} to {max(values):.2f}" for way, values in by_way.items() if values}
+    if len(span) < len(COSTS):
+        return f"{place[0].upper()}{place[1:]}, not every way could be measured."
     return (
-        f"A critic step with a gradient penalty costs {span['public']} plain critic steps by autograd and "
-        f"{span['by hand']} by the hand-derived sweep; with R1 it costs {span['R1']} by autograd and "
-        f"{span['R1 by hand']} by hand."
+        f"{place[0].upper()}{place[1:]}, a critic step with a gradient penalty costs {span['public']} plain critic "
+        f"steps by autograd and {span['by hand']} by the hand-derived sweep; with R1 it costs {span['R1']} by autograd "
+        f"and {span['R1 by hand']} by hand."
     )
 
 
@@ -64,7 +70,7 @@ def picture(record: dict) -> str:
     fig, ax = figures.figure(1)
     fig.set_size_inches(7.0, 3.6)
     for color, (way, name) in zip(figures.SWEEP, COSTS.items(), strict=False):
-        line = [rows[way]["ratio"] for rows in found.values()]
+        line = [rows[way]["ratio"] if way in rows else math.nan for rows in found.values()]
         style = dict(linestyle=figures.LINES[color], marker=figures.MARKERS[color])
         ax.plot(range(len(line)), line, color=color, label=name, **style)
     names = [name.removeprefix("MLP ").replace(", ", "\n") for name in found]
@@ -79,32 +85,55 @@ def picture(record: dict) -> str:
     return figures.figure_html(figures.to_svg(fig, f"Cost of a critic step in plain steps. {said}."), caption)
 
 
+def failures(record: dict) -> str:
+    """Return what could not be measured, and why, as a paragraph, or nothing."""
+    failed = [f"{row['what']}, {row['way']} ({row['failed']})" for row in record["rows"] if "failed" in row]
+    return f"<p>Could not be measured: {html.escape('; '.join(failed))}.</p>" if failed else ""
+
+
+def one_place(name: str, record: dict, alone: bool) -> str:
+    """Return a record: its result in a sentence, a picture, and three tables, each in its own unit."""
+    place, device = PLACES[name], html.escape(record["device"])
+    rows = [row for row in record["rows"] if "failed" not in row]
+    plain = [row | {"way": COSTS[row["against"]]} for row in rows if row["way"] == "plain"]
+    faster = [row for row in rows if "public" in row["against"] and row["way"] != "plain"]
+    scaling = [row for row in rows if row["against"] == LOOP]
+    where = "" if alone else f", {place}"
+    return (
+        f"<p><strong>{summary(record, place)}</strong></p>"
+        f"<p>Measured on {record['date']} on {device}, torch {record['torch']}, gpcore "
+        f"<code>{record['source_hash']}</code>. Each cell: median and quartiles of paired ratios.</p>"
+        f"{failures(record)}{picture(record)}"
+        f"<h2>What a constraint costs, in plain critic steps{where}</h2>"
+        f"{matrix(plain, f'Cost in plain critic steps on {device}', 'critic')}"
+        f"<h2>How many times as fast as the public way{where}</h2>"
+        f"{matrix(faster, f'Times as fast as the public way on {device}', 'what')}"
+        f"<h2>Scaling gradients: how many times as fast as a loop{where}</h2>"
+        f"{matrix(scaling, f'Times as fast as a loop over tensors on {device}', 'tensors x numbers in each')}"
+    )
+
+
+def records() -> dict[str, dict]:
+    """Return the records, that of the CPU first."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(RECORDS.glob("*.json"))}
+
+
 def benchmark() -> str:
-    """Return every record: its result in a sentence, a picture, and three tables, each in its own unit."""
-    parts = []
-    for path in sorted(RECORDS.glob("*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        rows, device = record["rows"], html.escape(record["device"])
-        plain = [row | {"way": COSTS[row["against"]]} for row in rows if row["way"] == "plain"]
-        faster = [row for row in rows if "public" in row["against"] and row["way"] != "plain"]
-        scaling = [row for row in rows if row["against"] == LOOP]
-        parts.append(
-            f"<p><strong>{summary(record)}</strong></p>"
-            f"<p>Measured on {record['date']} on {device}, torch {record['torch']}, gpcore "
-            f"<code>{record['source_hash']}</code>. Each cell: median and quartiles of paired ratios.</p>"
-            f"{picture(record)}"
-            "<h2>What a constraint costs, in plain critic steps</h2>"
-            f"{matrix(plain, f'Cost in plain critic steps on {device}', 'critic')}"
-            "<h2>How many times as fast as the public way</h2>"
-            f"{matrix(faster, f'Times as fast as the public way on {device}', 'what')}"
-            "<h2>Scaling gradients: how many times as fast as a loop</h2>"
-            f"{matrix(scaling, f'Times as fast as a loop over tensors on {device}', 'tensors x numbers in each')}"
-        )
-    return "".join(parts)
+    """Return every record as :func:`one_place` shows it."""
+    found = records()
+    return "".join(one_place(name, record, len(found) == 1) for name, record in found.items())
+
+
+def say_where(app, docname: str, source: list[str]) -> None:
+    """Let the page's title say where its numbers were measured."""
+    if docname == "book/benchmark":
+        places = " and ".join(PLACES[name] for name in records())
+        source[0] = source[0].replace(TITLE, f"{TITLE}, {places}", 1)
 
 
 def setup(app) -> dict:
     app.add_directive("benchmark", directive(benchmark))
+    app.connect("source-read", say_where)
     # Read anew at every build: what it shows does not stand in its own file.
     app.connect("env-get-outdated", lambda app, env, added, changed, removed: ["book/benchmark"])
     return {"parallel_read_safe": True}

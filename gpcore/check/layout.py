@@ -1,4 +1,4 @@
-"""Where a call differentiated the critic, and the gradients that it got, one row a sample."""
+"""Where a call differentiated the critic, and the gradients that it got, one row per sample."""
 
 from __future__ import annotations
 

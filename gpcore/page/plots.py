@@ -41,7 +41,7 @@ def band(ax: Axes, x, runs, color: str, label: str, log: bool = False) -> None:
 
     Args:
         x: positions ``(T,)``.
-        runs: one row a run, ``(S, T)``, or a single run ``(T,)``.
+        runs: one row per run, ``(S, T)``, or a single run ``(T,)``.
         color: a colour of ``gpcore.figures``; line style and marker follow from it.
         label: name in the legend.
         log: whether the vertical axis is logarithmic.

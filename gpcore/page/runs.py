@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import platform
+import re
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -58,18 +61,43 @@ def notebook_hash(notebook: Path) -> str:
     return _digest(_code_cells(notebook))
 
 
+def _name(package: str) -> str:
+    """A package's name in the one spelling that compares."""
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+@functools.cache
+def _needed(package: str) -> set[str]:
+    """The names of ``package`` and of all installed packages that it needs, extras left out."""
+    names, new = set(), {_name(package)}
+    while new:
+        name = new.pop()
+        names.add(name)
+        try:
+            asked = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:  # for another system
+            continue
+        new |= {_name(re.match(r"[\w.-]+", each)[0]) for each in asked if "extra ==" not in each} - names
+    return names
+
+
+def pins(lock: Path) -> list[str]:
+    """Return the lock's lines of ``gpcore`` and what it needs: a tool of the book's builder changes no number."""
+    lines = [line for line in Path(lock).read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    needed = _needed("gpcore")
+    return [line for line in lines if _name(line.split("==")[0]) in needed]
+
+
 def chapter_inputs(notebook: Path, lock: Path) -> dict[str, str]:
-    """Return hashes of all that a chapter's outputs depend on: its code, what it reaches of ``gpcore``, the lock.
+    """Return hashes of all that a chapter's outputs depend on: its code, what it reaches of ``gpcore``, its packages.
 
     To a chapter that shows the living page the page's script belongs as well, for its output holds it.
     """
-    # Comments of the lock change no package.
-    pins = [line for line in Path(lock).read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     code = _code_cells(notebook)
     found = {
         "cells": notebook_hash(notebook),
         "gpcore": source_hash(definitions=reached(code)),
-        "lock": _digest("\n".join(pins)),
+        "lock": _digest("\n".join(pins(lock))),
     }
     if "widgets.playground(" in code:
         found["playground"] = _digest((PACKAGE / "page" / "playground.js").read_text(encoding="utf-8"))

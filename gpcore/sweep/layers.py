@@ -81,7 +81,7 @@ class Dense:
 
     @property
     def is_score(self) -> bool:
-        """Does it give one number a sample, and that number as it is?"""
+        """Does it give one number per sample, and that number as it is?"""
         return self.weight.shape[-2] == 1 and self.activation is IDENTITY
 
     def forward(self, a: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ def _gradients(layer: Dense | Convolution, *pairs: tuple[Tensor, Tensor]) -> lis
 
 
 def _columns(share: Tensor, like: Tensor) -> Tensor:
-    """One number a sample, shaped to multiply ``like``."""
+    """One number per sample, shaped to multiply ``like``."""
     return share.reshape(*share.shape, *[1] * (like.ndim - share.ndim))
 
 

@@ -1,10 +1,11 @@
-"""Measure the ways of ``ways.py`` against each other: ``make bench`` [ARGS="--quick --no-compile --device cuda"].
+"""Measure the ways of ``ways.py`` against each other: ``make bench`` [ARGS="--quick --no-compile --device cpu"].
 
 Gradients are compared in float64 before any time is taken. The ways of a row take turns of some 20 ms, on one thread; a
-ratio is the median over turns of paired ratios of process CPU time (wall time on a GPU), with quartiles. The floor of a
-step is its count of multiplications (10 products a layer where autograd takes 12) at the rate of one matrix product of
-the step's own shape, measured in the same turns. Writes ``book/benchmarks/DEVICE.json`` and ``.svg``, and prints the
-table.
+ratio is the median over turns of paired ratios of process CPU time, with quartiles. On a GPU it is wall time, from one
+synchronisation before a turn to one after it. The floor of a step is its count of multiplications (10 products a layer
+where autograd takes 12) at the rate of one matrix product of the step's own shape, measured in the same turns. A way
+that fails is recorded with its message, and the others go on. Writes ``book/benchmarks/cpu.json``, or ``gpu.json`` on a
+machine with a GPU, and prints the table.
 """
 
 from __future__ import annotations
@@ -84,9 +85,35 @@ def row(what: str, way: str, against: str, times: dict[str, list[float]]) -> dic
     }
 
 
+def said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0][:300]
+
+
+def measured(what: str, measure: Callable[[], list[dict]]) -> list[dict]:
+    """The rows that ``measure`` returns, or one that says why there are none."""
+    try:
+        return measure()
+    except Exception as error:
+        return [{"what": what, "way": "all", "failed": said(error)}]
+
+
+def working(what: str, ways_: dict[str, Callable[[], None]]) -> tuple[dict[str, Callable[[], None]], list[dict]]:
+    """The ways that can be called, each called twice, and a row for each of the others."""
+    good, failed = {}, []
+    for name, way in ways_.items():
+        try:
+            way()
+            way()
+            good[name] = way
+        except Exception as error:
+            failed.append({"what": what, "way": name, "failed": said(error)})
+    return good, failed
+
+
 def critics(device: str) -> list[tuple[str, torch.nn.Module, tuple]]:
     """What is trained, its critic, and the shape of a batch."""
-    mlps = [(f"MLP 2-{h}-{h}-{h}-1", gp.models.mlp_critic(2, h, 3), (256, 2)) for h in (512, 128, 64, 32)]
+    widths = (512, 128, 64, 32) if device == "cpu" else (512, 128, 32)
+    mlps = [(f"MLP 2-{h}-{h}-{h}-1", gp.models.mlp_critic(2, h, 3), (256, 2)) for h in widths]
     conv = ("convolutional, 28 x 28", gp.models.conv_critic(28, 64), (64, 1, 28, 28))
     return [(name, critic.to(device), shape) for name, critic, shape in [*mlps, conv]]
 
@@ -106,74 +133,97 @@ def assert_parity(critic: torch.nn.Module, shape: tuple, candidates: dict[str, C
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11, msg=lambda text, name=name: f"{name}: {text}")
 
 
-def critic_steps(device: str, seconds: float, compile_: bool) -> list[dict]:
-    found = []
-    for what, critic, shape in tqdm(critics(device), desc="critic steps"):
-        penalised = {"public": ways.public, "two forwards": ways.two_forwards, "one forward": ways.one_forward}
-        penalised["by hand"] = ways.by_hand
-        if compile_ and "-32-" in what:
-            penalised["by hand, compiled"] = ways.compiled
-        assert_parity(critic, shape, {k: way for k, way in penalised.items() if "compiled" not in k})
-        others = {"plain": ways.plain, "R1": ways.r1, "R1 by hand": ways.r1_by_hand}
-        assert_parity(critic, shape, {k: others[k] for k in ("R1", "R1 by hand")})
+def adam(network: torch.nn.Module, fused: bool) -> torch.optim.Adam:
+    return torch.optim.Adam(network.parameters(), lr=1e-4, betas=(0.5, 0.9), fused=fused or None)
 
-        real, fake = (torch.randn(shape, device=device) for _ in range(2))
-        eps = torch.rand(shape[0], *[1] * (len(shape) - 1), device=device)
 
-        def bare(way, critic=critic, real=real, fake=fake, eps=eps):
-            critic.zero_grad()
-            way(critic, real, fake, eps)
+def whole_step(critic: torch.nn.Module, batch: list[torch.Tensor]) -> Callable[[], None]:
+    """The step as one compiled function, once it was seen to give Adam the same gradient as the step by hand."""
+    hand, whole = copy.deepcopy(critic), copy.deepcopy(critic)
+    optimizers = [adam(network, True) for network in (hand, whole)]
+    ways.by_hand(hand, *batch)
+    optimizers[0].step()
+    step = gp.compile_critic_step(whole, optimizers[1])
+    step(*batch[:2], eps=batch[2])
+    near = 1e-4 if batch[0].ndim == 2 else 2e-2  # on a GPU, convolutions multiply in TF32
+    for expected, found in zip(*(optimizer.state.values() for optimizer in optimizers), strict=True):
+        error = torch.linalg.vector_norm(found["exp_avg"] - expected["exp_avg"])
+        assert error <= near * torch.linalg.vector_norm(expected["exp_avg"]), "the whole step has another gradient"
+    return lambda: step(*batch[:2])
 
-        def whole(way, fused, critic=critic, real=real, fake=fake, eps=eps):
-            own = copy.deepcopy(critic)
-            adam = torch.optim.Adam(own.parameters(), lr=1e-4, betas=(0.5, 0.9), fused=fused or None)
 
-            def step():
-                adam.zero_grad()
-                way(own, real, fake, eps)
-                adam.step()
+def critic_steps(what: str, critic: torch.nn.Module, shape: tuple, device: str, seconds: float, compile_: bool):
+    penalised = {"public": ways.public, "two forwards": ways.two_forwards, "one forward": ways.one_forward}
+    penalised["by hand"] = ways.by_hand
+    others = {"plain": ways.plain, "R1": ways.r1, "R1 by hand": ways.r1_by_hand}
+    assert_parity(critic, shape, penalised)
+    assert_parity(critic, shape, {k: others[k] for k in ("R1", "R1 by hand")})
 
-            return step
+    real, fake = (torch.randn(shape, device=device) for _ in range(2))
+    eps = torch.rand(shape[0], *[1] * (len(shape) - 1), device=device)
+    batch = [real, fake, eps]
 
-        turns = {name: lambda way=way: bare(way) for name, way in (penalised | others).items()}
-        turns["public, with default Adam"] = whole(ways.public, False)
-        turns["by hand, with fused Adam"] = whole(ways.by_hand, True)
-        if "by hand, compiled" in penalised:
-            turns["by hand, compiled, with fused Adam"] = whole(ways.compiled, True)
-        spectral = gp.spectral_norm_(copy.deepcopy(critic))
-        turns["spectral norm"] = lambda critic=spectral, bare=bare: bare(ways.plain, critic)
-        wide = max((p for p in critic.parameters() if p.ndim == 2), key=torch.numel)
-        a, w = torch.randn(3 * shape[0], wide.shape[1], device=device), wide.detach().T.contiguous()
-        turns["one product"] = lambda a=a, w=w: torch.mm(a, w)
-        times = take_turns(turns, seconds, device)
+    def bare(way, critic=critic):
+        critic.zero_grad()
+        way(critic, *batch)
 
-        if "-32-" in what:  # what a step costs that finds the caches filled with others
-            alone = take_turns(turns, seconds / 4, device, stretch=0.0)
-            found.append(row(what, "by hand", "public", alone))
-            found[-1] |= {"way": "by hand, one step a turn", "against": "public, one step a turn"}
-        found += [row(what, name, "public", times) for name in list(penalised)[1:]]
-        found.append(row(what, "by hand, with fused Adam", "public, with default Adam", times))
-        if "by hand, compiled" in penalised:
-            found.append(row(what, "by hand, compiled, with fused Adam", "public, with default Adam", times))
-        found += [
-            row(what, "plain", name, times) for name in ("public", "by hand", "R1", "R1 by hand", "spectral norm")
-        ]
-        if len(shape) == 2:
-            with FlopCounterMode(display=False) as counter:
-                bare(ways.by_hand)
-            rate = 2 * a.numel() * w.shape[1] / statistics.median(times["one product"])
-            floor = counter.get_total_flops() / rate
-            entry = row(what, "by hand", "by hand", times, 1.25 if "512" in what else None)
-            times["by hand"] = [t / floor for t in times["by hand"]]
-            low, median, high = statistics.quantiles(times["by hand"], n=4)
-            found.append(entry | {"against": "floor", "ratio": median, "quartiles": [low, high], "gflops": rate / 1e9})
+    def whole(way, fused):
+        own = copy.deepcopy(critic)
+        optimizer = adam(own, fused)
+
+        def step():
+            optimizer.zero_grad()
+            way(own, *batch)
+            optimizer.step()
+
+        return step
+
+    spectral = gp.spectral_norm_(copy.deepcopy(critic))
+    wide = max((p for p in critic.parameters() if p.ndim == 2), key=torch.numel)
+    a, w = torch.randn(3 * shape[0], wide.shape[1], device=device), wide.detach().T.contiguous()
+    turns = {name: lambda way=way: bare(way) for name, way in (penalised | others).items()}
+    turns["public, with default Adam"] = whole(ways.public, False)
+    turns["by hand, with fused Adam"] = whole(ways.by_hand, True)
+    if compile_ and "-32-" in what:
+        turns["by hand, compiled"] = lambda: bare(ways.compiled)
+        turns["by hand, compiled, with fused Adam"] = whole(ways.compiled, True)
+    turns["spectral norm"] = lambda: bare(ways.plain, spectral)
+    turns["one product"] = lambda: torch.mm(a, w)
+    turns, found = working(what, turns)
+    if compile_ and (device == "cuda" or "-32-" in what):
+        try:
+            turns["whole step compiled"] = whole_step(critic, batch)
+        except Exception as error:
+            found.append({"what": what, "way": "whole step compiled", "failed": said(error)})
+    times = take_turns(turns, seconds, device)
+
+    if device == "cpu" and "-32-" in what:  # what a step costs that finds the caches filled with others
+        alone = take_turns(turns, seconds / 4, device, stretch=0.0)
+        found.append(row(what, "by hand", "public", alone))
+        found[-1] |= {"way": "by hand, one step a turn", "against": "public, one step a turn"}
+    gradients = ("two forwards", "one forward", "by hand", "by hand, compiled")
+    found += [row(what, name, "public", times) for name in gradients if name in turns]
+    steps = ("by hand, with fused Adam", "by hand, compiled, with fused Adam", "whole step compiled")
+    found += [row(what, name, "public, with default Adam", times) for name in steps if name in turns]
+    constraints = ("public", "by hand", "R1", "R1 by hand", "spectral norm")
+    found += [row(what, "plain", name, times) for name in constraints if name in turns]
+    if len(shape) == 2:
+        with FlopCounterMode(display=False) as counter:
+            bare(ways.by_hand)
+        rate = 2 * a.numel() * w.shape[1] / statistics.median(times["one product"])
+        floor = counter.get_total_flops() / rate
+        entry = row(what, "by hand", "by hand", times)
+        times["by hand"] = [t / floor for t in times["by hand"]]
+        low, median, high = statistics.quantiles(times["by hand"], n=4)
+        found.append(entry | {"against": "floor", "ratio": median, "quartiles": [low, high], "gflops": rate / 1e9})
     return found
 
 
 def replicas(device: str, seconds: float) -> list[dict]:
     """Sixteen critic steps with their optimiser, and sixteen whole runs, one after another and at once."""
     seeds, shape = range(16), (256, 2)
-    config = gp.Config(width=32, steps=5, n_critic=5, device=device)
+    # On a GPU sixteen runs one after another take long, and its host's clock is steady.
+    config = gp.Config(width=32, steps=5 if device == "cpu" else 2, n_critic=5, device=device)
     single = [gp.build_networks(dataclasses.replace(config, seed=s))[0].to(device) for s in seeds]
     adams = [torch.optim.Adam(critic.parameters(), lr=1e-4, betas=(0.5, 0.9)) for critic in single]
     real, fake = (torch.randn(16, *shape, device=device) for _ in range(2))
@@ -245,36 +295,49 @@ def scaling(device: str, seconds: float) -> list[dict]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--quick", action="store_true", help="a second a row, and nothing is written")
-    parser.add_argument("--no-compile", action="store_true", help="leave out the compiled sweep (it takes a minute)")
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    keep_memory()  # as every training run does; all ways profit alike
-    seconds = 0.2 if given.quick else 12.0
-    rows = critic_steps(given.device, seconds, not given.no_compile)
-    rows += replicas(given.device, seconds) + scaling(given.device, seconds / 3)
-    for entry in rows:
-        low, high = entry["quartiles"]
-        print(
-            f"{entry['what']:<40} {entry['way']:<26} {entry['ms']:9.3f} ms  {entry['ratio']:6.2f} "
-            f"({low:.2f} to {high:.2f}) against {entry['against']}"
-        )
-    if given.quick:
-        return
-    device = torch.cuda.get_device_name() if given.device == "cuda" else f"{platform.machine()} CPU, one thread"
+def write(device: str, rows: list[dict]) -> None:
     record = {
         "date": datetime.date.today().isoformat(),
-        "device": device,
+        "device": torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()} CPU, one thread",
         "torch": torch.__version__.partition("+")[0],
         "source_hash": gp.runs.source_hash(),
         "rows": rows,
     }
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / f"{given.device}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    path = FOLDER / {"cpu": "cpu.json", "cuda": "gpu.json"}[device]
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--quick", action="store_true", help="a second a row, and nothing is written")
+    parser.add_argument("--no-compile", action="store_true", help="leave out what is compiled (it takes minutes)")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    keep_memory()  # as every training run does; all ways profit alike
+    device, compile_ = given.device, not given.no_compile
+    seconds = 0.2 if given.quick else {"cpu": 12.0, "cuda": 4.0}[device]
+    jobs = [
+        (what, lambda c=critic, what=what, shape=shape: critic_steps(what, c, shape, device, seconds, compile_))
+        for what, critic, shape in critics(device)
+    ]
+    jobs += [("16 seeds", lambda: replicas(device, seconds)), ("scaling", lambda: scaling(device, seconds / 3))]
+    rows = []
+    for what, job in tqdm(jobs, desc="benchmark"):
+        rows += measured(what, job)
+        if not given.quick:  # after each: a run that is cut off has measured something
+            write(device, rows)
+    for entry in rows:
+        if "failed" in entry:
+            print(f"{entry['what']:<40} {entry['way']:<26} FAILED  {entry['failed']}")
+            continue
+        low, high = entry["quartiles"]
+        print(
+            f"{entry['what']:<40} {entry['way']:<26} {entry['ms']:9.3f} ms  {entry['ratio']:6.2f} "
+            f"({low:.2f} to {high:.2f}) against {entry['against']}"
+        )
 
 
 if __name__ == "__main__":

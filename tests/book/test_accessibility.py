@@ -75,10 +75,12 @@ def test_axe_finds_nothing(site, served, browser):  # noqa: F811
     colours, layout = (f"axe.run({{runOnly: {rules}}}).then({FOUND})" for rules in (IN_DARK, ON_A_PHONE))
     with Visit(browser, served) as visit:
         visit.page.emulate_media(reduced_motion="reduce")
-        for name in [*pages(site), *ALSO]:
+        for count, name in enumerate([*pages(site), *ALSO]):
             visit.page.set_viewport_size(dict(zip(("width", "height"), SIZES["desktop"], strict=True)))
             page = open_whole(visit, name)
             page.evaluate(SIMPLIFY)
+            if count:  # the list of all pages is the same on each
+                page.evaluate("document.querySelectorAll('.bd-sidebar-primary nav a').forEach(e => e.remove())")
             assert axe(page) == [], name
             darken(page)
             assert page.evaluate(colours) == [], f"{name}, dark"

@@ -1,4 +1,4 @@
-"""Judging the points' eps: one a sample, independent, uniform."""
+"""Judging the points' eps: one per sample, independent, uniform."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import gpbench
 import pytest
 import torch
 import ways
-from bench import assert_parity, row, take_turns
+from bench import assert_parity, measured, row, take_turns, working
 
 import gpcore as gp
 
@@ -65,16 +65,54 @@ def entry(what, way, against, ratio):
     return {"what": what, "way": way, "against": against, "ratio": ratio, "quartiles": [ratio, ratio], "ms": 1.0}
 
 
-def test_the_page_says_its_result_and_gives_each_unit_a_table(monkeypatch, tmp_path):
-    costs = {"public": 2.0, "by hand": 1.5, "R1": 2.1, "R1 by hand": 1.1, "spectral norm": 1.2}
-    rows = [entry("MLP 2-8-1", "plain", against, ratio) for against, ratio in costs.items()]
+def test_a_way_that_fails_is_recorded_and_ends_nothing():
+    calls = []
+    good, failed = working("step", {"good": lambda: calls.append(1), "bad": lambda: torch.ones(2) @ torch.ones(3)})
+    assert list(good) == ["good"] and calls == [1, 1]
+    assert [(entry["way"], entry["failed"][:12]) for entry in failed] == [("bad", "RuntimeError")]
+    (entry,) = measured("replicas", lambda: 1 / 0)
+    assert entry == {"what": "replicas", "way": "all", "failed": "ZeroDivisionError: division by zero"}
+
+
+COSTS = {"public": 2.0, "by hand": 1.5, "R1": 2.1, "R1 by hand": 1.1, "spectral norm": 1.2}
+
+
+def write_record(folder, name, more=()):
+    rows = [entry("MLP 2-8-1", "plain", against, ratio) for against, ratio in COSTS.items()]
     rows += [entry("MLP 2-8-1", "by hand", "public", 1.33), entry("scaling 60 x 4", "clip_norm_", gpbench.LOOP, 2.5)]
-    record = {"date": "2026-01-01", "device": "CPU", "torch": "2.13.0", "source_hash": "abc", "rows": rows}
-    (tmp_path / "cpu.json").write_text(json.dumps(record))
+    record = {"date": "2026-01-01", "device": "CPU", "torch": "2.13.0", "source_hash": "abc", "rows": [*rows, *more]}
+    (folder / name).write_text(json.dumps(record))
+
+
+def title(text="# What a penalty costs\n"):
+    source = [text]
+    gpbench.say_where(None, "book/benchmark", source)
+    return source[0]
+
+
+def test_the_page_says_its_result_and_gives_each_unit_a_table(monkeypatch, tmp_path):
+    write_record(tmp_path, "cpu.json")
     monkeypatch.setattr(gpbench, "RECORDS", tmp_path)
     page = gpbench.benchmark()
-    assert page.startswith("<p><strong>A critic step with a gradient penalty costs 2.00 to 2.00 plain critic steps")
+    assert page.startswith("<p><strong>On one CPU thread, a critic step with a gradient penalty costs 2.00 to 2.00 ")
     first, second, third = page.split("<table>")[1:]
     assert '<td data-label="R1 by hand"><strong>1.1</strong>' in first and "1.33" not in first
     assert '<td data-label="by hand"><strong>1.33</strong>' in second
     assert '<td data-label="clip_norm_"><strong>2.5</strong>' in third and "goal" not in page
+    assert "GPU" not in page and title() == "# What a penalty costs, on one CPU thread\n"
+
+
+def test_a_gpu_gets_tables_of_its_own_and_what_failed_there_is_said(monkeypatch, tmp_path):
+    write_record(tmp_path, "cpu.json")
+    write_record(tmp_path, "gpu.json", [{"what": "MLP 2-8-1", "way": "whole step", "failed": "RuntimeError: a < b"}])
+    monkeypatch.setattr(gpbench, "RECORDS", tmp_path)
+    page = gpbench.benchmark()
+    assert page.count("<table>") == 6 and "<strong>On a GPU, a critic step" in page
+    assert page.count("Could not be measured: MLP 2-8-1, whole step (RuntimeError: a &lt; b).") == 1
+    assert "How many times as fast as the public way, on a GPU</h2>" in page
+    assert title() == "# What a penalty costs, on one CPU thread and on a GPU\n"
+
+
+def test_the_title_of_the_page_is_found():
+    text = (gpbench.ROOT / "book" / "benchmark.md").read_text(encoding="utf-8")
+    assert title(text).splitlines()[0].startswith("# What a penalty costs, on ")

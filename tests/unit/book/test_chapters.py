@@ -26,6 +26,7 @@ WANTED = {
     "10_images",
     "11_exploding_gradients",
     "12_gradient_norm_scaling",
+    "15_scaling_beyond_recurrent_networks",
     "16_bug_museum",
     "17_curve_clinic",
 }

@@ -62,15 +62,23 @@ def test_only_code_counts_in_a_notebook(tmp_path):
     assert hashes[0] == hashes[1] == hashes[2] == hashes[3] != hashes[4]
 
 
-def test_comments_of_the_lock_do_not_count(tmp_path):
+def test_of_the_lock_only_what_gpcore_needs_counts(tmp_path):
+    """A comment, a tool of the book's builder: nothing. A direct need, and the need of a need (networkx, of torch)."""
     path, lock = tmp_path / "n.ipynb", tmp_path / "lock"
     path.write_text(notebook(("code", "x = 1", [], [])))
-    seen = []
-    for text in ("a==1\n", "# how\na==1\n", "a==2\n"):
+
+    def inputs(text):
         lock.write_text(text)
-        seen.append(runs.chapter_inputs(path, lock))
-    assert seen[0] == seen[1] != seen[2]
-    assert {key for key in seen[0] if seen[0][key] != seen[2][key]} == {"lock"}
+        return runs.chapter_inputs(path, lock)
+
+    first = inputs("numpy==1\nscikit_learn==1\nnetworkx==1\nsphinx==1\n")
+    for same in ("# how\nnumpy==1\nscikit_learn==1\nnetworkx==1\n",
+                 "numpy==1\nscikit_learn==1\nnetworkx==1\nsphinx==2\n"):  # fmt: skip
+        assert inputs(same) == first
+    for other in ("numpy==2\nscikit_learn==1\nnetworkx==1\n", "numpy==1\nscikit_learn==2\nnetworkx==1\n",
+                  "numpy==1\nscikit_learn==1\nnetworkx==2\n"):  # fmt: skip
+        found = inputs(other)
+        assert {key for key in first if first[key] != found[key]} == {"lock"}
 
 
 def test_the_page_s_script_counts_where_it_is_shown(tmp_path, monkeypatch):

@@ -211,26 +211,17 @@ def test_when_every_run_diverges_training_ends():
 
 
 @pytest.mark.parametrize("settings", [{}, {"optimizer": "adam"}, {"scaling": "zclip"}, {"model": batch_norm}])
-def test_an_interrupted_grid_ends_like_an_uninterrupted_one(tmp_path, monkeypatch, settings):
+def test_an_interrupted_grid_ends_like_an_uninterrupted_one(tmp_path, dies_after_the_second_checkpoint, settings):
     config = small(checkpoint_every=3, lr=1e9, steps=12, optimizer="sgd", momentum=0.5) if not settings else small(
         checkpoint_every=3, steps=12, **settings
     )  # fmt: skip
     config = dataclasses.replace(config, loss=lambda output, y: output.square().square().mean())
     axes = dict(lr=(0.01, 0.02, config.lr), threshold=(1.0, 2.0))
     whole = gp.train_grid(config, (0, 1), **axes)
-    save, calls = gp.checkpoint.save, []
-
-    def dies_after_the_second(path, state):
-        save(path, state)
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(gp.checkpoint, "save", dies_after_the_second)
     with pytest.raises(KeyboardInterrupt):
         gp.train_grid(config, (0, 1), resume=tmp_path / "grid", **axes)
     resumed = gp.train_grid(config, (0, 1), resume=tmp_path / "grid", **axes)
-    assert len(calls) == 4 and [p.name for p in tmp_path.iterdir()] == ["grid"]
+    assert len(dies_after_the_second_checkpoint) == 4 and [p.name for p in tmp_path.iterdir()] == ["grid"]
     for key, runs in whole.items():
         for one, other in zip(runs, resumed[key], strict=True):
             for field in dataclasses.fields(one):

@@ -10,6 +10,8 @@ import gpcore as gp
 from gpcore.training.replicas import supports_replicas
 from gpcore.training.stacks import scale_rows_
 
+pytestmark = pytest.mark.usefixtures("double")
+
 SMALL = gp.Config(
     steps=4,
     n_critic=2,
@@ -29,14 +31,6 @@ LOGGED = (
     *("critic_norm", "critic_norm_scaled", "generator_norm", "generator_norm_scaled"),
 )
 EVALUATE = {"mean": lambda x: float(x.mean())}
-
-
-@pytest.fixture(autouse=True)
-def double():
-    """In float64 rounding stays far below Adam's eps, which would blow up the rounding of a gradient that is 0."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def small(**changes):

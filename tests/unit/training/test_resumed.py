@@ -16,20 +16,12 @@ FIT = gp.SupervisedConfig(
 SMALL = gp.Config(steps=2, n_critic=1, batch_size=8, width=8, depth=1, device="cpu")
 
 
+@pytest.mark.usefixtures("dies_after_the_second_checkpoint")
 @pytest.mark.parametrize("scaling", ["autoclip", "adaptive"])
-def test_a_grid_goes_on_with_the_memory_of_each_scaling(tmp_path, monkeypatch, scaling):
+def test_a_grid_goes_on_with_the_memory_of_each_scaling(tmp_path, scaling):
     config = dataclasses.replace(FIT, scaling=scaling)
     axes = dict(lr=(0.1, 0.2), threshold=(20.0, 60.0))
     whole = gp.train_grid(config, (0, 1), **axes)
-    save, calls = gp.checkpoint.save, []
-
-    def dies_after_the_second(path, state):
-        save(path, state)
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(gp.checkpoint, "save", dies_after_the_second)
     with pytest.raises(KeyboardInterrupt):
         gp.train_grid(config, (0, 1), resume=tmp_path / "grid", **axes)
     resumed = gp.train_grid(config, (0, 1), resume=tmp_path / "grid", **axes)

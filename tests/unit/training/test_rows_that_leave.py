@@ -140,6 +140,7 @@ def drawn(seed, steps, n_critic, n, size):
     return rows
 
 
+@pytest.mark.usefixtures("double")
 def test_where_the_first_replica_diverges_late_the_others_are_their_single_runs():
     """Adam's state has been filled by then: a row of the data that only seed 5 draws is NaN.
 
@@ -155,12 +156,8 @@ def test_where_the_first_replica_diverges_late_the_others_are_their_single_runs(
         data=data, constraint="none", steps=steps, n_critic=n_critic, batch_size=n, width=4, depth=1, lr_critic=1e-2,
         lr_generator=1e-2, log_every=1, device="cpu",
     )  # fmt: skip
-    torch.set_default_dtype(torch.float64)
-    try:
-        runs = gp.train_many(config, (5, 1, 3))
-        singles = [gp.train(dataclasses.replace(config, seed=seed)) for seed in (1, 3)]
-    finally:
-        torch.set_default_dtype(torch.float32)
+    runs = gp.train_many(config, (5, 1, 3))
+    singles = [gp.train(dataclasses.replace(config, seed=seed)) for seed in (1, 3)]
     assert [run.backward for run in runs] == ["replicas"] * 3
     assert [run.diverged_at for run in runs] == [2, None, None]
     for run, alone in zip(runs[1:], singles, strict=True):

@@ -8,6 +8,8 @@ import torch
 import gpcore as gp
 from gpcore.training import settings as subject
 
+pytestmark = pytest.mark.usefixtures("double")
+
 CONFIG = gp.Config(
     steps=4,
     n_critic=2,
@@ -25,14 +27,6 @@ FAMILY = {
     "far": (lambda real, fake: 3 * real - fake, 1.0, False),
     "steep": (lambda real, fake: 3 * real - fake, 0.2, True),
 }
-
-
-@pytest.fixture(autouse=True)
-def double():
-    """In float64 rounding stays far below Adam's eps."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def written_out(setting, config, every=1, wrap=lambda critic: critic):

@@ -142,24 +142,16 @@ def dropout():
     return nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 3))
 
 
+@pytest.mark.usefixtures("dies_after_the_second_checkpoint")
 @pytest.mark.parametrize(
     "config",
     [small(scaling=name, threshold=2.0) for name in gp.scaling.SCALERS]
     + [small(optimizer=name, momentum=0.9) for name in ("adamw", "rmsprop", "sgd")]
     + [small(model=dropout), sequences(cell="lstm"), sequences("text", text="the cat sat on the mat. " * 10)],
 )
-def test_an_interrupted_run_ends_like_an_uninterrupted_one(tmp_path, config, monkeypatch):
+def test_an_interrupted_run_ends_like_an_uninterrupted_one(tmp_path, config):
     config = dataclasses.replace(config, checkpoint_every=2)
     whole = gp.train_supervised(config)
-    save, calls = gp.checkpoint.save, []
-
-    def dies_after_the_second(path, state):
-        save(path, state)
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(gp.checkpoint, "save", dies_after_the_second)
     with pytest.raises(KeyboardInterrupt):
         gp.train_supervised(config, resume=tmp_path / "run")
     resumed = gp.train_supervised(config, resume=tmp_path / "run")

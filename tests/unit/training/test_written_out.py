@@ -9,6 +9,8 @@ from torch.nn.functional import softplus
 
 import gpcore as gp
 
+pytestmark = pytest.mark.usefixtures("double")
+
 DATA = torch.randn(40, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64) + 1
 BASE = gp.Config(
     data=DATA, steps=3, n_critic=3, batch_size=8, noise_dim=3, width=6, depth=1, activation="tanh", weight=3.0,
@@ -26,13 +28,6 @@ OPTIMIZERS = {
     "rmsprop": lambda config, p, lr: torch.optim.RMSprop(p, lr),
     "sgd": lambda config, p, lr: torch.optim.SGD(p, lr),
 }
-
-
-@pytest.fixture(autouse=True)
-def double():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 class Unknown(nn.Sequential):

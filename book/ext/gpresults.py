@@ -1,0 +1,170 @@
+"""The page of results: every number that the pages' runs measured, a section per chapter, with names spelled out.
+
+A chapter calls its measurements shortly, for its own tables stand beside them. On a page by themselves they need what
+the chapter says around them: ``NAMES`` puts it back, chapter by chapter.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from gpbook import EVIDENCE, MEASURED, ROOT, chapters, link, measured, raw
+
+from gpcore.page import evidence
+from gpcore.page.tables import html_table
+
+# Per chapter: a pattern, and what takes its place. All that fit are applied, in this order.
+NAMES = {
+    "01": [
+        (r"^final / initial W1, the same, R1$", "final / initial W1, generator 10 times faster, R1"),
+        (r"(?<=W1, )([\d.]+) times, ", r"discriminator's rate \1 times the generator's, "),
+        (r"rate 1 times the", "rate equal to the"),
+        (r"undamped$", "no penalty"),
+        (r"^value where p = q, plus log 4", "value of the game where real and generated samples are alike, plus log 4"),
+    ],
+    "02": [
+        (r"clipped, 0.01$", "Wasserstein critic with weights clipped at 0.01"),
+        (r"penalised, 1$", "Wasserstein critic with a gradient penalty of weight 1"),
+        (r"(?<!non-)saturating", "saturating loss"),
+        (r"non-saturating$", "non-saturating loss"),
+        (r"^saturating loss gradient", "gradient of the saturating loss"),
+    ],
+    "03": [
+        (r"(?<=[:,] )(\d+) times, (\d) steps?", r"critic with \1 times the generator's rate and \2 per generator step"),
+        (r", GP$", ", penalty of WGAN-GP"),
+        (r"^stray: ", "share of stray samples: "),
+    ],
+    "04": [
+        (r"^(reported|corrected) over true, weight (\d+), d = (\d+)",
+         r"distance \1 by a critic with a penalty of weight \2, over the true one of \3"),
+        (r"^best scale, W1", "scale of a copy at the smallest W1"),
+        (r"^best scale, energy", "scale of a copy at the smallest energy distance"),
+        (r"from A = I", "from the right start"),
+        (r"^(W1|energy distance), (other|shrunk)", r"\1 to real digits, \2"),
+    ],
+    "05": [
+        (r"^r, c = ([\d.]+)", r"correlation with the perfect critic, weights clipped at \1"),
+        (r"^r, two", "correlation of two"),
+        (r"per layer, c = ([\d.]+)", r"per layer that the gradient gains, weights clipped at \1"),
+        (r"per layer, penalty", "per layer that the gradient gains, gradient penalty"),
+    ],
+    "06": [
+        (r"^seen, two-sided, ([\d,]+)", r"distance that a critic sees over the true one, two-sided penalty, \1 steps"),
+        (r"((?:two|one)-sided), ([\d.]+)$", r"\1 penalty of weight \2"),
+        (r"clipping, ([\d.]+)$", r"weights clipped at \1"),
+        (r"batch norm, (\d+)$", r"batch norm, penalty of weight \1"),
+        (r"^W1, ", "W1 to fresh data, "),
+        (r"^stray, ", "share of stray samples, "),
+        (r"(?<=data, )(\d+) critic steps", r"two-sided penalty of weight 10, \1 critic steps"),
+        (r"^largest change, weight", "largest change of a parameter in a step, penalty of weight"),
+    ],
+    "07": [
+        (r"^units per layer", "products with a batch per layer"),
+        (r"^time in plain steps", "processor time over that of a plain critic step"),
+        (r"wgan_gp_by_hand", "penalty of WGAN-GP by hand"),
+        (r"wgan_gp", "penalty of WGAN-GP by autograd"),
+        (r"r1_reuse", "R1 by autograd with the scores reused"),
+        (r"r1_by_hand", "R1 by hand"),
+    ],
+    "08": [
+        (r", (wasserstein|non-saturating|hinge|least-squares|relativistic),", r", \1 loss,"),
+        (r"wasserstein", "Wasserstein"),
+        (r", none, (.+), w = 0$", r", no penalty, \1"),
+        (r", w = 0$", ""),
+        (r", w = ([\d.]+)$", r", weight \1"),
+        (r"spectral_norm", "spectral normalisation"),
+        (r"gradient_normalization", "gradient normalisation"),
+        (r"^energy, ", "energy distance on digits, "),
+        (r"^radii: ", "radius of the Dirac-GAN's circle: "),
+        (r"^two-sided walk", "distance that a two-sided penalty lets the Dirac-GAN walk"),
+        (r"^(upper|lower) end", r"\1 end of the weights with which the Dirac-GAN arrives"),
+        (r"^half way", "W1 half way from the untrained generator to real data"),
+    ],
+    "11": [
+        (r"^growth per step, (radius .+)", r"growth per step of a tanh network, spectral \1"),
+        (r"^the same, radius 3", "norm at 80 characters over that at 40, mean loss, spectral radius 3"),
+        (r"^solved: ", "seeds that solve the task: "),
+        (r"LSTM, bias", "LSTM with open forget gates"),
+        (r"^share that (.+) keeps", r"share of the runs lost without clipping that \1 keeps"),
+        (r"^runs that it keeps from", "runs that clipping keeps from"),
+        (r"^bits, ", "bits per character, "),
+        (r"^largest norm, ", "largest norm before scaling, "),
+    ],
+    "12": [
+        (r"^solved, of 5: ", "seeds of 5 that solve the task: "),
+        (r"^pairs in which", "clipped and plain run of one seed: pairs in which"),
+        (r"^of these, clipped", "of the pairs in which a loss rises, clipped"),
+        (r"^of these, smaller", "of the pairs of the control in which a loss rises, smaller"),
+        (r"^largest rise", "largest rise of the loss between evaluations"),
+        (r"over tau$", "over the threshold"),
+        (r"before and after, clip_norm", "before and after norm clipping"),
+        (r"before and after, normalize", "before and after normalisation"),
+        (r"before and after, clip_value", "before and after value clipping"),
+    ],
+    "13": [
+        (r"^the same, last step below half, over", "last step of Adam below half after a spike, counted over"),
+    ],
+    "16": [
+        (r"^W1, batch norm, ([\d.]+)$", r"W1 at the end, batch norm, penalty of weight \1"),
+        (r"^error, ", "error of a network trained with: "),
+        (r"^input norm, ", "input norm at the end, "),
+    ],
+    "17": [
+        (r"^([A-L])(?=[:,])", r"patient \1"),
+        (r"^healthy", "healthy run"),
+        (r"new critic$", "value gap that a new critic finds"),
+        (r"scaled share$", "generator's gradient norm after scaling over that before"),
+        (r"uphill$", "cosine of the generator's step with the critic's uphill direction"),
+    ],
+}  # fmt: skip
+
+
+def full_name(chapter: str, name: str) -> str:
+    """Return a measurement's name as it reads without its chapter around it."""
+    for pattern, words in NAMES.get(chapter, []):
+        name = re.sub(pattern, words, name)
+    return name
+
+
+def title(chapter: str) -> str:
+    """Return a chapter's number and title."""
+    cells = json.loads((ROOT / f"{chapters()[chapter]}.ipynb").read_text(encoding="utf-8"))["cells"]
+    lines = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown").splitlines()
+    return f"{int(chapter)}. {next(line for line in lines if line.startswith('# ')).removeprefix('# ')}"
+
+
+def filter_box(rows: int) -> str:
+    """Return the box that hides rows; without scripts it would do nothing, and stays hidden."""
+    return (
+        '<p class="gp-filter" hidden><label>Show rows with '
+        '<input type="search" placeholder="words, such as: clipped W1"></label> '
+        f"<output>{rows} rows</output></p>"
+    )
+
+
+def table(chapter: str, record: dict) -> str:
+    """Return a chapter's measurements as a table."""
+    rows = [measured(m | {"name": full_name(chapter, m["name"])}) for m in record["measurements"]]
+    return html_table(MEASURED, rows, f"Measurements of chapter {int(chapter)}")
+
+
+class Results(Directive):
+    def run(self):
+        found = {n: r for n, r in evidence.load_evidence(EVIDENCE).items() if r["measurements"] and n in chapters()}
+        shown = [raw(filter_box(sum(len(r["measurements"]) for r in found.values())))]
+        for number, record in found.items():
+            there = raw(f"<p>{link(number, f'To chapter {int(number)}')}</p>")
+            named = nodes.title("", html.unescape(title(number)))
+            part = nodes.section("", named, there, raw(table(number, record)), ids=[f"chapter-{number}"])
+            part["classes"].append("gp-results")
+            shown.append(part)
+        return shown
+
+
+def setup(app) -> dict:
+    app.add_directive("results", Results)
+    return {"parallel_read_safe": True}
