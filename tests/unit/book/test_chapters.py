@@ -23,6 +23,7 @@ WANTED = {
     "06_gradient_penalty",
     "07_double_backprop",
     "08_family_of_penalties",
+    "09_what_a_critic_remembers",
     "10_images",
     "11_exploding_gradients",
     "12_gradient_norm_scaling",
