@@ -1,4 +1,4 @@
-"""What the book adds to Sphinx: the ledger of claims, tables of results, full runs, the living page, mathematics.
+"""What the book adds to Sphinx: the ledger of claims, tables of results, full runs, mathematics.
 
 A plain Sphinx extension: it reads ``gpcore/page/claims.yml``, ``book/evidence`` and ``book/runs`` and executes nothing.
 """
@@ -9,7 +9,6 @@ import dataclasses
 import html
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -45,16 +44,6 @@ def measured(entry: dict) -> list[str]:
 
 
 MEASURED = ["measured", "median (range)", "runs"]
-
-
-def living_page() -> str:
-    """Return the living page for a document of ``book/``, and after it the still image that it stands in for."""
-    still = (ROOT / "book" / "figures" / "live.svg").read_text(encoding="utf-8")
-    return (
-        f'<div data-living-page data-linked></div><figure class="gp-figure gp-still">{still}<figcaption>A still image: '
-        "the page after 1,000 steps. Where JavaScript runs, networks are trained here, in your browser."
-        '</figcaption></figure><script defer src="../_static/playground.js"></script>'
-    )
 
 
 def link(number: str, text: str, anchor: str = "") -> str:
@@ -121,6 +110,12 @@ def ledger() -> str:
     return shown
 
 
+def same_code(inputs: dict | None, notebook: Path) -> bool:
+    """Whether a chapter's cells and what they reach of ``gpcore`` are those of a record; its versions stand beside."""
+    present = runs.chapter_inputs(notebook, ROOT / "requirements.lock")
+    return all((inputs or {}).get(part) == present[part] for part in ("cells", "gpcore"))
+
+
 def provenance(record: dict) -> str:
     """Return as HTML what a long or full run was, where it was made and from which code."""
     commit = (record.get("commit") or "none")[:10] + (" with changes" if record.get("dirty") else "")
@@ -130,8 +125,8 @@ def provenance(record: dict) -> str:
     count = f"seeds {seeds[0]} to {seeds[-1]}, " if seeds else ""
     kind = {"long": "A longer run", "full": "The full preset"}[record["parameters"]["preset"]]
     notebook = next((ROOT / "notebooks").glob(f"{record['chapter']}_*.ipynb"), None)
-    present = notebook and runs.chapter_inputs(notebook, ROOT / "requirements.lock")
-    changed = "" if record.get("inputs") == present else " The chapter's code has changed since."
+    same = notebook and same_code(record.get("inputs"), notebook)
+    changed = "" if same else " The chapter's code has changed since."
     return (
         f"{kind}, {count}run on {record['date'][:10]} on {html.escape(record['device'])}; "
         f"commit <code>{commit}</code>, gpcore <code>{source}</code>, {html.escape(versions)}.{changed} {note}"
@@ -290,17 +285,15 @@ def readable_signature(app, what, name, obj, options, signature, returns):
 
 
 def finish(app, error) -> None:
-    """Copy the mathematics and the living page into the site."""
+    """Copy the mathematics into the site."""
     if error or app.builder.format != "html":
         return
-    out = Path(app.outdir)
-    mathjax.unpack(out / "_static" / "mathjax")
-    shutil.copy(ROOT / "gpcore" / "page" / "playground.js", out / "_static")
+    mathjax.unpack(Path(app.outdir) / "_static" / "mathjax")
 
 
 def setup(app) -> dict:
     register_plugin("pybtex.style.formatting", "linked", Linked)
-    directives = {"ledger": ledger, "recordedruns": recorded_runs, "livingpage": living_page}
+    directives = {"ledger": ledger, "recordedruns": recorded_runs}
     for name, make in directives.items():
         app.add_directive(name, directive(make))
     # Before the builder's own readers of titles and contents (500), which then know the number and the full run.

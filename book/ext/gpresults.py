@@ -105,6 +105,9 @@ NAMES = {
         (r"before and after, normalize", "before and after normalisation"),
         (r"before and after, clip_value", "before and after value clipping"),
     ],
+    "13": [
+        (r"^the same, last step below half, over", "last step of Adam below half after a spike, counted over"),
+    ],
     "16": [
         (r"^W1, batch norm, ([\d.]+)$", r"W1 at the end, batch norm, penalty of weight \1"),
         (r"^error, ", "error of a network trained with: "),

@@ -19,18 +19,43 @@ const GROUPS = [
       when: (s) => s.constraint in PENALTIES,
     },
     {
+      name: "every",
+      label: "Penalty at",
+      help: "Lazy: at the other steps of the critic there is no penalty, and at these it is so many times as heavy.",
+      words: (value) => ({ 1: "every step", 2: "every 2nd" })[value] ?? `every ${value}th`,
+      when: (s) => s.constraint in PENALTIES,
+    },
+    {
       name: "clip",
       label: "Clipping bound c",
       help: "After each step no weight of the critic is larger.",
       when: (s) => s.constraint === "clip",
     },
   ]],
-  ["The parameters' gradients", [
+  ["Parameter gradients", [
+    {
+      name: "scaling",
+      label: "Norm scaling",
+      help: "To a threshold that is fixed, or that follows all norms so far (AutoClip) or their running mean (ZClip).",
+    },
     {
       name: "threshold",
-      label: "Norm scaling: threshold",
+      label: "Norm threshold",
       help: "A gradient whose norm is larger is scaled down to it, in both networks.",
       words: (value) => (value ? String(value) : "off"),
+      when: (s) => s.scaling === "clip_norm",
+    },
+    {
+      name: "percentile",
+      label: "Percentile",
+      help: "Of all norms so far. At 10, the norm that a tenth of them lies below, nine of ten gradients are scaled down.",
+      when: (s) => s.scaling === "autoclip",
+    },
+    {
+      name: "z",
+      label: "z-score",
+      help: "Standard deviations that a norm may lie above its running mean. The first 25 steps only set the mean.",
+      when: (s) => s.scaling === "zclip",
     },
   ]],
   ["The steps", [
@@ -51,10 +76,7 @@ function choice(control, id, onChange) {
   const options = Object.entries(CHOICES[control.name]).map(([value, words]) => make("option", { value }, words));
   const changed = () => onChange(control.name, input.value);
   const input = make("select", { id, "data-name": control.name, onchange: changed }, ...options);
-  return {
-    row: make("div", { class: "pg-row" }, make("label", { for: id, title: control.help }, control.label), input),
-    show: (value) => (input.value = value),
-  };
+  return { label: make("label", { for: id }, control.label), input, show: (value) => (input.value = value) };
 }
 
 function slider(control, id, onChange) {
@@ -78,8 +100,7 @@ function slider(control, id, onChange) {
     output.textContent = words(value);
     input.setAttribute("aria-valuetext", words(value));
   }
-  const label = make("label", { for: id, title: control.help }, control.label, " ", output);
-  return { row: make("div", { class: "pg-row" }, label, input), show };
+  return { label: make("label", { for: id }, control.label, " ", output), input, show };
 }
 
 // All of them in their groups, or those that `names` lists, in that order and without groups.
@@ -87,9 +108,15 @@ export function createControls(onChange, names) {
   const shown = [];
   const formula = make("p", { class: "pg-formula" });
   const rowOf = (control) => {
-    const { row, show } = (CHOICES[control.name] ? choice : slider)(control, freshId(), onChange);
+    const [id, helpId] = [freshId(), freshId()];
+    const { label, input, show } = (CHOICES[control.name] ? choice : slider)(control, id, onChange);
+    const row = make("div", { class: "pg-row" }, label, input);
+    // The small form has no room for it.
+    if (names) label.title = control.help;
     shown.push({ control, row, show });
     if (control.name === "constraint") row.append(formula);
+    row.append(make("p", { class: "pg-help", id: helpId }, control.help));
+    input.setAttribute("aria-describedby", helpId);
     return row;
   };
   const content = names

@@ -1,8 +1,9 @@
-// The game: losses, constraints, norm scaling, Adam, and one step of both players.
+// The game: losses, constraints, Adam, and one step of both players.
 
 import { sampler } from "./data.js";
 import { adjoints, backward, doubleBackward, forward, initialise, inputNorms, network } from "./network.js";
 import { randomNumbers } from "./random.js";
+import { createScaler } from "./thresholds.js";
 
 const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 const sigmoid = (x) => (x >= 0 ? 1 / (1 + Math.exp(-x)) : 1 - 1 / (1 + Math.exp(x)));
@@ -27,6 +28,15 @@ export const PENALTIES = {
   gp_one_sided: { at: "interpolates", factor: 1, excess: (norm) => Math.max(norm - 1, 0) },
   gp_zero: { at: "interpolates", factor: 1, excess: (norm) => norm },
   r1: { at: "real", factor: 1 / 2, excess: (norm) => norm },
+  r1_r2: { at: "real and generated", factor: 1 / 2, excess: (norm) => norm },
+};
+
+// Of the rows real, generated and, where they are wanted, interpolates, n of each: those that the norm is taken at, and
+// the others that the loss wants.
+const ROWS = {
+  interpolates: (n) => [{ start: 2 * n, n }, { start: 0, n: 2 * n }],
+  real: (n) => [{ start: 0, n }, { start: n, n }],
+  "real and generated": (n) => [{ start: 0, n: 2 * n }, { start: 2 * n, n: 0 }],
 };
 
 // Fill the critic's gradient with that of loss and penalty. `real` and `fake` are n rows, `eps` one number a row: the
@@ -60,8 +70,7 @@ export function criticGradients(critic, real, fake, eps, n, { loss, constraint, 
     backward(critic, a, r, 2 * n);
     return { loss: mean, penalty: 0 };
   }
-  const points = { start: between ? 2 * n : 0, n };
-  const others = between ? { start: 0, n: 2 * n } : { start: n, n };
+  const [points, others] = ROWS[penalty.at](n);
   const scale = (weight * penalty.factor) / n;
   const norms = doubleBackward(critic, a, r, points, others, (norm) => 2 * scale * penalty.excess(norm));
   return { loss: mean, penalty: norms.reduce((sum, norm) => sum + scale * penalty.excess(norm) ** 2, 0) };
@@ -83,17 +92,6 @@ export function generatorGradients(generator, critic, noise, n, { loss }) {
   generator.gradient.fill(0);
   backward(generator, a, g, n);
   return { loss: mean };
-}
-
-// Gradient norm scaling: g <- g * threshold / ||g|| where ||g|| > threshold; 0 switches it off. Returns the norm
-// before and after.
-export function scaleNorm(gradient, threshold) {
-  let squares = 0;
-  for (let i = 0; i < gradient.length; i++) squares += gradient[i] ** 2;
-  const before = Math.sqrt(squares);
-  if (!(threshold > 0 && before > threshold)) return { before, after: before };
-  for (let i = 0; i < gradient.length; i++) gradient[i] *= threshold / before;
-  return { before, after: threshold };
 }
 
 export function clipWeights(net, clip) {
@@ -135,6 +133,7 @@ export function game(settings, kernel) {
   initialise(critic, weights);
   initialise(generator, weights);
   const steps = { critic: OPTIMIZERS[optimizer](critic), generator: OPTIMIZERS[optimizer](generator) };
+  const scale = { critic: createScaler(), generator: createScaler() };
   if (settings.constraint === "clip") clipWeights(critic, settings.clip);
   kernel.keep();
 
@@ -150,12 +149,21 @@ export function game(settings, kernel) {
     return rows;
   }
 
+  // The critic's steps so far, and the penalty where it was last taken.
+  let turn = 0;
+  let penalty = 0;
+
   function criticStep(now) {
     kernel.release();
     const fake = forward(generator, drawNoise(batch, noise), batch)[generator.layers];
     const eps = fill(kernel.take(batch), noise.uniform);
-    const measured = criticGradients(critic, drawReal(batch, now, reals), fake, eps, batch, now);
-    const norm = scaleNorm(critic.gradient, now.threshold);
+    // A lazy penalty is taken at every k-th step, with k times its weight.
+    const due = turn++ % now.every === 0;
+    const wanted = due ? { ...now, weight: now.every * now.weight } : { ...now, constraint: "none" };
+    const found = criticGradients(critic, drawReal(batch, now, reals), fake, eps, batch, wanted);
+    if (due) penalty = found.penalty / now.every;
+    const measured = { loss: found.loss, penalty };
+    const norm = scale.critic(critic.gradient, now);
     if (!Number.isFinite(measured.loss + measured.penalty + norm.before)) return { ...measured, norm, diverged: true };
     steps.critic(now.lrCritic);
     if (now.constraint === "clip") clipWeights(critic, now.clip);
@@ -165,7 +173,7 @@ export function game(settings, kernel) {
   function generatorStep(now) {
     kernel.release();
     const measured = generatorGradients(generator, critic, drawNoise(batch, noise), batch, now);
-    const norm = scaleNorm(generator.gradient, now.threshold);
+    const norm = scale.generator(generator.gradient, now);
     if (!Number.isFinite(measured.loss + norm.before)) return { ...measured, norm, diverged: true };
     steps.generator(now.lrGenerator);
     return { ...measured, norm, diverged: false };

@@ -183,7 +183,7 @@ export function doubleBackward(net, a, r, points, others, slopeOf) {
     addWeights(net, l, ofPoints.r[l], rows, n);
     if (share) addBiases(net, l, ofPoints.r[l], n, share);
   }
-  backward(net, part(others), r.subarray(others.start, others.start + others.n), others.n);
+  if (others.n) backward(net, part(others), r.subarray(others.start, others.start + others.n), others.n);
 
   // 5. Curved activations move their slopes too.
   if (sigma.curvature) {

@@ -92,10 +92,13 @@ export function paintGame(canvas, { values, real, generated, arrows }, colours, 
   for (const level of levels(values, 9)) paintLine(sheet, values, level, colours.critic, 1);
   sheet.pen.globalAlpha = 0.75;
   paintSamples(sheet, real, colours.real, false);
-  sheet.pen.globalAlpha = 0.85;
-  paintSamples(sheet, generated, colours.generated, true);
   sheet.pen.globalAlpha = 1;
   if (withArrows) paintArrows(sheet, generated, arrows, colours);
+  // With arrows, those samples alone that have one.
+  const shown = withArrows ? generated.subarray(0, arrows.length) : generated;
+  sheet.pen.globalAlpha = withArrows ? 1 : 0.85;
+  paintSamples(sheet, shown, colours.generated, true);
+  sheet.pen.globalAlpha = 1;
 }
 
 // Norms are shown from 0.0001 to 100, by their logarithm.
@@ -104,7 +107,7 @@ const decades = (norm) => Math.log10(Math.min(Math.max(norm, 1e-4), 100));
 // An arrow from each sample, longer for a larger norm, by decades too: what is below 0.0001 has none.
 function paintArrows({ pen, width }, samples, arrows, colours) {
   pen.lineCap = "round";
-  for (const [colour, thickness] of [[colours.paper, 4], [colours.ink, 1.6]]) {
+  for (const [colour, thickness] of [[colours.paper, 3], [colours.ink, 1.2]]) {
     pen.strokeStyle = colour;
     pen.lineWidth = thickness;
     pen.beginPath();

@@ -14,7 +14,7 @@ import { bestKernel } from "./kernel.js";
 export const REACH = 2.2;
 export const GRID = 41;
 const SHOWN = 600;
-const ARROWS = 60;
+const ARROWS = 150;
 // The distance is that of the first PAIRS samples, and is measured anew after so many steps.
 const PAIRS = 200;
 const EVERY = 50;

@@ -21,7 +21,9 @@ export const CHOICES = {
     gp_one_sided: "gradient penalty, one-sided",
     gp_zero: "gradient penalty, zero-centred",
     r1: "R1: zero-centred, at real samples",
+    r1_r2: "R1 + R2: at real and generated",
   },
+  scaling: { clip_norm: "fixed threshold", autoclip: "AutoClip: adaptive, by percentile", zclip: "ZClip: adaptive, by z-score" },
   optimizer: { adam: "Adam", sgd: "SGD" },
   activation: { leaky_relu: "LeakyReLU", relu: "ReLU", tanh: "tanh" },
 };
@@ -34,13 +36,17 @@ export const FORMULAS = {
   gp_one_sided: "λ E max(‖∇ₓf‖ − 1, 0)², between real and generated samples",
   gp_zero: "λ E ‖∇ₓf‖², between real and generated samples",
   r1: "λ/2 E ‖∇ₓf‖², at real samples",
+  r1_r2: "λ/2 E ‖∇ₓf‖², at real samples, and the same at generated ones",
 };
 
 // Sliders move along these; a threshold of 0 is none.
 export const RANGES = {
   weight: [0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100],
+  every: [1, 2, 4, 8, 16],
   clip: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1],
   threshold: [0, 0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
+  percentile: [1, 5, 10, 25, 50, 75, 90, 99],
+  z: [1, 1.5, 2, 2.5, 3, 4],
   criticSteps: [1, 2, 3, 4, 5, 6, 8, 10],
   lrCritic: [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1],
   lrGenerator: [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1],
@@ -54,8 +60,12 @@ export const DEFAULTS = {
   loss: "wasserstein",
   constraint: "gp",
   weight: 1,
+  every: 1,
   clip: 0.1,
+  scaling: "clip_norm",
   threshold: 0,
+  percentile: 10,
+  z: 2.5,
   criticSteps: 5,
   lrCritic: 0.001,
   lrGenerator: 0.001,
@@ -108,7 +118,10 @@ export const PRESETS = [
 ];
 
 // Settings that can change while a run goes on; the others start it anew.
-export const LIVE = ["data", "points", "loss", "constraint", "weight", "clip", "threshold", "criticSteps", "lrCritic", "lrGenerator"];
+export const LIVE = [
+  "data", "points", "loss", "constraint", "weight", "every", "clip", "scaling", "threshold", "percentile", "z",
+  "criticSteps", "lrCritic", "lrGenerator",
+];
 
 export const PACES = [
   { pace: 0, words: "full speed" },

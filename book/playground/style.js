@@ -112,6 +112,7 @@ export const STYLE = `
 .pg-row select, .pg-row input { width: 100%; }
 .pg-row input { accent-color: var(--pg-real); display: block; height: 1.5rem; margin: 0; }
 .pg p.pg-formula { color: var(--pg-muted); font-size: 0.92em; margin-top: 0.3rem; }
+.pg p.pg-help { color: var(--pg-muted); font-size: 0.92em; }
 .pg-turns label { font-weight: 600; margin: 0 1.2rem 0 0.35rem; }
 .pg-turns input { accent-color: var(--pg-real); }
 
@@ -120,8 +121,10 @@ export const STYLE = `
 .pg-small .pg-controls { display: grid; gap: 0.2rem 1.6rem; grid-template-columns: repeat(auto-fit, minmax(min(15rem, 100%), 1fr)); margin: 0.6rem 0; }
 .pg-squares .pg-pictures { gap: 0.6rem; grid-template-columns: repeat(2, minmax(0, 1fr)); }
 .pg-small :is(.pg-game, .pg-slope) .pg-keys { align-content: flex-start; min-height: 2.9em; }
-.pg-small .pg-still { display: none; }
+.pg-small :is(.pg-still, .pg-help) { display: none; }
 .pg-small p.pg-open { margin-top: 0.7rem; }
+/* A control that says nothing under these settings keeps its place. */
+.pg-small .pg-row[hidden] { display: block !important; visibility: hidden; }
 
 @container (min-width: 34rem) {
   .pg-small .pg-wide { aspect-ratio: 1; height: auto; }
@@ -138,6 +141,12 @@ export const STYLE = `
   .pg-panel .pg-controls { font-size: 0.95em; gap: 0 1.1rem; grid-template-rows: auto auto 1fr; }
   .pg-panel select { min-height: 1.9rem; }
   .pg-panel fieldset:last-child { grid-column: 2; grid-row: 1 / span 3; }
+  /* A strip below all controls: the formula, or what the control does that is pointed at or has the focus. */
+  .pg-panel .pg-controls { padding-bottom: 3.4em; position: relative; }
+  .pg-panel :is(p.pg-formula, p.pg-help) { background: var(--pg-paper); bottom: 0; left: 0; min-height: 2.9em; position: absolute; right: 0; }
+  .pg-panel p.pg-help { display: none; z-index: 1; }
+  .pg-panel .pg-row:is(:hover, :focus-within) .pg-help { display: block; }
+  .pg-panel .pg-row:hover .pg-help { z-index: 2; }
 }
 @container (max-width: 34rem) {
   .pg-small .pg-bar button { min-width: 0; padding: 0.2rem 0.6rem; }

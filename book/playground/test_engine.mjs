@@ -5,6 +5,7 @@
 //   repeat             are two runs of one seed the same bit for bit, and are two seeds not?
 //   modes SEEDS STEPS  modes of the 8 Gaussians found, seed by seed
 //   pulls              the largest error of the arrows against differences of the loss, loss by loss
+//   thresholds         norms in a row, and what each kind of threshold leaves of them
 //   distance           two samples of 40 points and their distance, several times
 //   together           steps at which two runs of unlike speed are shown, round by round
 //   centers            where the modes stand, and 2,000 samples of every distribution
@@ -13,13 +14,14 @@
 import { readFileSync } from "node:fs";
 import { CENTERS, modesFound, sampler } from "./data.js";
 import { wasserstein } from "./distance.js";
-import { clipWeights, criticGradients, game, generatorGradients, LOSSES, OPTIMIZERS, PENALTIES, scaleNorm } from "./engine.js";
+import { clipWeights, criticGradients, game, generatorGradients, LOSSES, OPTIMIZERS, PENALTIES } from "./engine.js";
 import { plainKernel, simdKernel } from "./kernel.js";
 import { network } from "./network.js";
 import { randomNumbers } from "./random.js";
 import { createRounds } from "./rounds.js";
 import { createSession } from "./session.js";
 import { DEFAULTS } from "./settings.js";
+import { createScaler } from "./thresholds.js";
 
 const KERNELS = { float64: () => plainKernel("float64"), float32: () => plainKernel("float32"), simd: simdKernel };
 
@@ -79,10 +81,11 @@ function golden() {
         const critic = build(1, inputs.critic);
         const step = OPTIMIZERS[optimizer](critic);
         critic.kernel.keep();
+        const scale = createScaler();
         const norms = [];
         for (let i = 0; i < steps; i++) {
           judge(critic, "non_saturating", constraint);
-          norms.push(scaleNorm(critic.gradient, threshold).before);
+          norms.push(scale(critic.gradient, { scaling: "clip_norm", threshold }).before);
           step(rate);
           if (constraint === "clip") clipWeights(critic, clip);
         }
@@ -134,6 +137,29 @@ function pulls() {
     const wanted = [...samples].map((_, i) => -slopes[i % 2][Math.floor(i / 2)]);
     return [loss, error([...play.pulls(10, settings)], wanted)];
   });
+}
+
+// Gradients of two numbers: at first about 1 long, with one in seven much longer, and from the middle on about 5.
+function thresholds() {
+  const random = randomNumbers(4);
+  const before = Array.from({ length: 120 }, (_, i) => {
+    const norm = Math.exp(0.3 * random.normal()) * (i < 60 ? 1 : 5);
+    return i % 7 === 3 ? 20 * norm : norm;
+  });
+  const after = (settings) => {
+    const scale = createScaler();
+    return before.map((norm) => {
+      const gradient = [0.6 * norm, -0.8 * norm];
+      return { ...scale(gradient, settings), gradient };
+    });
+  };
+  const wanted = [
+    { scaling: "clip_norm", threshold: 2 },
+    { scaling: "clip_norm", threshold: 0 },
+    ...[0, 10, 37, 100].map((percentile) => ({ scaling: "autoclip", percentile })),
+    ...[1, 2.5].map((z) => ({ scaling: "zclip", z })),
+  ];
+  return { before, after: wanted.map((settings) => ({ ...settings, steps: after(settings) })) };
 }
 
 function distance() {
@@ -193,5 +219,5 @@ function speed(steps) {
 }
 
 const [command, ...counts] = process.argv.slice(2);
-const commands = { golden, repeat, modes, pulls, distance, together, centers, speed };
+const commands = { golden, repeat, modes, pulls, thresholds, distance, together, centers, speed };
 console.log(JSON.stringify(await commands[command](...counts.map(Number))));

@@ -57,6 +57,40 @@ function scaled() {
   return { off: norms(start().step()), on: norms(start({ threshold: 0.001 }).step()) };
 }
 
+// A lazy penalty, and the same by hand: three times the weight at every third critic step, and no penalty at the others.
+function lazy() {
+  const bits = (settings) => {
+    const play = start({ constraint: "r1_r2", criticSteps: 1 });
+    const penalties = Array.from({ length: 7 }, (_, i) => play.step({ ...SMALL, constraint: "r1_r2", criticSteps: 1, ...settings(i) }).critic.penalty);
+    return { penalties, all: JSON.stringify([copied(play.critic), copied(play.generator)]) };
+  };
+  const asked = bits(() => ({ weight: 5, every: 3 }));
+  const byHand = bits((i) => (i % 3 ? { constraint: "none" } : { weight: 15 }));
+  const always = bits(() => ({ weight: 5 }));
+  return { same: asked.all === byHand.all, other: asked.all === always.all, asked: asked.penalties, byHand: byHand.penalties };
+}
+
+// Critic steps count on over the rounds: with two in each, the third of six is the first of the second round.
+function lazyOverRounds() {
+  const penalties = (rounds, more) => {
+    const play = start({ optimizer: "sgd", lrCritic: 0, lrGenerator: 0, constraint: "r1", ...more });
+    return Array.from({ length: rounds }, () => play.step().critic.penalty);
+  };
+  return { lazy: penalties(6, { criticSteps: 2, every: 4 }), each: penalties(12, { criticSteps: 1 }) };
+}
+
+// The threshold of each network follows its own norms, and another kind of threshold begins anew.
+function adaptive() {
+  const settings = { scaling: "autoclip", percentile: 0, criticSteps: 1 };
+  const play = start(settings);
+  const steps = Array.from({ length: 6 }, () => play.step());
+  const norms = (name, when) => steps.map((step) => step[name].norm[when]);
+  const both = Object.fromEntries(["critic", "generator"].map((name) => [name, { before: norms(name, "before"), after: norms(name, "after") }]));
+  const fixed = play.step({ ...SMALL, ...settings, scaling: "clip_norm", threshold: 0 }).critic.norm;
+  const anew = play.step({ ...SMALL, ...settings }).critic.norm;
+  return { ...both, fixed, anew };
+}
+
 // Is a run that is looked at between its steps the run that is not?
 function lookedAt() {
   const bits = (watch) => {
@@ -255,7 +289,7 @@ function startedOften() {
   return posted.length;
 }
 
-const whole = { updates, moved, clipped, scaled, lookedAt, shownTwice, started, memory, again };
+const whole = { updates, moved, clipped, scaled, lazy, lazyOverRounds, adaptive, lookedAt, shownTwice, started, memory, again };
 const seen = { ...whole, diverging, divergingCritic, divergingGenerator };
 const asked = { ...seen, answered, sleeping, distances, stopped, goneForGood, startedOften };
 const answers = Object.entries(asked).map(([name, answer]) => [name, answer()]);

@@ -11,7 +11,13 @@ import { STYLE } from "./style.js";
 import { createView, PICTURES } from "./view.js";
 
 const LETTERS = ["A", "B"];
-const ARROWS_HELP = "Where the generator's loss sends its samples: minus its gradient at 60 of them.";
+const HELP = {
+  once: "One step of the generator, after as many of the critic as are set.",
+  restart: "From step 0, with the same seed.",
+  compare: "A second run beside this one; both are always shown at the same step.",
+  arrows: "Where the generator's loss sends its samples: minus its gradient at each of 150.",
+  share: "The address of this page with these settings.",
+};
 
 // Turn `root` into a living page. `settings` is what it starts with; `linked` lets the page's address speak too. `small`
 // is null or { controls, show }: one run with these controls and these pictures, and the link that stands in `root`.
@@ -28,14 +34,15 @@ export function mount(root, { settings = {}, linked = false, small = null, addre
 
   const button = (words, onclick, more = {}) => make("button", { type: "button", onclick, ...more }, words);
   const play = button("", () => setPlaying(!playing), { class: "pg-main", "data-do": "play" });
-  const once = button("One step", stepOnce, { "data-do": "step" });
-  const restart = button("Start again", restartAll, { "data-do": "restart" });
+  const once = button("One step", stepOnce, { "data-do": "step", title: HELP.once });
+  const restart = button("Start again", restartAll, { "data-do": "restart", title: HELP.restart });
   const paceId = freshId();
   const paces = make("select", { id: paceId, onchange: () => rounds.pace(Number(paces.value)) });
   paces.append(...PACES.map(({ pace, words }) => make("option", { value: pace }, words)));
-  const compare = button("Compare two", toggleCompare, { "aria-pressed": "false", "data-do": "compare" });
-  const arrow = button("Arrows", toggleArrows, { "aria-pressed": "false", "data-do": "arrows", title: ARROWS_HELP });
-  const share = button("Copy link", copyLink, { "data-do": "share" });
+  const toggle = { "aria-pressed": "false" };
+  const compare = button("Compare two", toggleCompare, { ...toggle, "data-do": "compare", title: HELP.compare });
+  const arrow = button("Arrows", toggleArrows, { ...toggle, "data-do": "arrows", title: HELP.arrows });
+  const share = button("Copy link", copyLink, { "data-do": "share", title: HELP.share });
   const speed = make("span", { class: "pg-speed" });
   const said = make("p", { class: "pg-said", role: "status" });
   const presets = PRESETS.map((preset) =>

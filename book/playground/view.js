@@ -5,6 +5,7 @@ import { PENALTIES } from "./engine.js";
 import { range } from "./contours.js";
 import { make } from "./elements.js";
 import { HEART } from "./settings.js";
+import { scales } from "./thresholds.js";
 import { fromCanvas, paintCurves, paintGame, paintNorms, paintPencil } from "./paint.js";
 
 const MOST_ROWS = 800;
@@ -49,7 +50,7 @@ export function createView(name, shown, onDraw) {
     game: picture(
       "Samples on the critic’s value f",
       playing,
-      key(["real", "real"], ["generated", "generated"], ["arrow", "where the loss sends it"], ["value", "f"]),
+      key(["real", "real"], ["generated", "generated"], ["arrow", "its pull"], ["value", "f"]),
       drawing,
     ),
     slope: picture("The critic’s slope ‖∇ₓf‖", norms, slopeKey()),
@@ -57,7 +58,7 @@ export function createView(name, shown, onDraw) {
     gradients: picture(
       "Norms of parameter gradients",
       gradients,
-      key(["critic", "critic"], ["generated", "generator"], ["after", "dashed: after scaling"]),
+      key(["critic", "critic"], ["generated", "generator"], ["after", "scaled"]),
     ),
   };
   for (const [which, figure] of Object.entries(pictures)) figure.classList.add(`pg-${which}`);
@@ -115,7 +116,7 @@ export function createView(name, shown, onDraw) {
     const line = (at, colour, more = {}) => ({ values: column(at), colour: colours[colour], dash: [], ...more });
     const penalised = settings.constraint in PENALTIES;
     pictures.losses.querySelector('[data-key="penalty"]').hidden = !penalised;
-    pictures.gradients.querySelector(".pg-key-after").hidden = !settings.threshold;
+    pictures.gradients.querySelector(".pg-key-after").hidden = !scales(settings);
     paintCurves(
       losses,
       steps,
@@ -124,13 +125,13 @@ export function createView(name, shown, onDraw) {
       colours,
     );
     // Where there is a dashed line to be seen, the other one steps back.
-    const faint = settings.threshold > 0;
+    const faint = scales(settings);
     const scaled = faint ? [line(5, "critic", { dash: DASHED }), line(7, "generated", { dash: DASHED })] : [];
     paintCurves(
       gradients,
       steps,
       [line(4, "critic", { faint }), line(6, "generated", { faint }), ...scaled],
-      { log: true, mark: settings.threshold },
+      { log: true, mark: settings.scaling === "clip_norm" && settings.threshold },
       colours,
     );
     describe(playing, `${name}: real and generated samples over the critic's value, ${sentence()}`);

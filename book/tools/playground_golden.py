@@ -32,6 +32,9 @@ PENALTIES = {
         critic, real, fake, weight=WEIGHT, target=0.0, eps=eps
     ),
     "r1": lambda critic, real, fake, eps: gp.r1_penalty(critic, real, weight=WEIGHT),
+    "r1_r2": lambda critic, real, fake, eps: (
+        gp.r1_penalty(critic, real, weight=WEIGHT) + gp.r2_penalty(critic, fake, weight=WEIGHT)
+    ),
 }
 
 

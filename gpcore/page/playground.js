@@ -231,7 +231,7 @@ if (share) for (let i = 0; i < rows.length; i++) rows[i] += share[Math.floor(i /
 addWeights(net, l, ofPoints.r[l], rows, n);
 if (share) addBiases(net, l, ofPoints.r[l], n, share);
 }
-backward(net, part(others), r.subarray(others.start, others.start + others.n), others.n);
+if (others.n) backward(net, part(others), r.subarray(others.start, others.start + others.n), others.n);
 if (sigma.curvature) {
 let e = null;
 for (let l = layers - 2; l >= 0; l--) {
@@ -286,6 +286,71 @@ return radius * Math.cos(angle);
 }
 return { uniform, below, normal };
 }
+const SMOOTHING = 0.97;
+const WARMUP = 25;
+const average = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+function placeOf(number, sorted) {
+let [low, high] = [0, sorted.length];
+while (low < high) {
+const middle = (low + high) >> 1;
+if (sorted[middle] < number) low = middle + 1;
+else high = middle;
+}
+return low;
+}
+const THRESHOLDS = {
+clip_norm: () => (norm, { threshold }) => threshold || Infinity,
+autoclip() {
+const seen = [];
+return (norm, { percentile }) => {
+seen.splice(placeOf(norm, seen), 0, norm);
+const position = (percentile / 100) * (seen.length - 1);
+const below = Math.floor(position);
+const above = Math.min(below + 1, seen.length - 1);
+return seen[below] + (position - below) * (seen[above] - seen[below]);
+};
+},
+zclip() {
+const first = [];
+let mean = null;
+let variance = null;
+return (norm, { z }) => {
+if (mean === null) {
+first.push(norm);
+if (first.length === WARMUP) {
+mean = average(first);
+variance = average(first.map((number) => (number - mean) ** 2));
+}
+return Infinity;
+}
+const deviation = Math.sqrt(variance);
+const zeta = (norm - mean) / Math.max(deviation, 1e-12);
+const kept = norm > mean + z * deviation ? mean + (deviation * z ** 2) / zeta : norm;
+mean = SMOOTHING * mean + (1 - SMOOTHING) * kept;
+variance = SMOOTHING * variance + (1 - SMOOTHING) * (kept - mean) ** 2;
+return kept;
+};
+},
+};
+const scales = ({ scaling, threshold }) => scaling !== "clip_norm" || threshold > 0;
+function createScaler() {
+let kind = null;
+let thresholdOf = null;
+return (gradient, settings) => {
+let squares = 0;
+for (let i = 0; i < gradient.length; i++) squares += gradient[i] ** 2;
+const before = Math.sqrt(squares);
+if (!Number.isFinite(before)) return { before, after: before };
+if (settings.scaling !== kind) {
+kind = settings.scaling;
+thresholdOf = THRESHOLDS[kind]();
+}
+const threshold = thresholdOf(before, settings);
+if (!(before > threshold)) return { before, after: before };
+for (let i = 0; i < gradient.length; i++) gradient[i] *= threshold / before;
+return { before, after: threshold };
+};
+}
 const softplus = (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 const sigmoid = (x) => (x >= 0 ? 1 / (1 + Math.exp(-x)) : 1 - 1 / (1 + Math.exp(x)));
 const crossEntropy = { real: (s) => [softplus(-s), -sigmoid(-s)], fake: (s) => [softplus(s), sigmoid(s)] };
@@ -304,6 +369,12 @@ gp: { at: "interpolates", factor: 1, excess: (norm) => norm - 1 },
 gp_one_sided: { at: "interpolates", factor: 1, excess: (norm) => Math.max(norm - 1, 0) },
 gp_zero: { at: "interpolates", factor: 1, excess: (norm) => norm },
 r1: { at: "real", factor: 1 / 2, excess: (norm) => norm },
+r1_r2: { at: "real and generated", factor: 1 / 2, excess: (norm) => norm },
+};
+const ROWS = {
+interpolates: (n) => [{ start: 2 * n, n }, { start: 0, n: 2 * n }],
+real: (n) => [{ start: 0, n }, { start: n, n }],
+"real and generated": (n) => [{ start: 0, n: 2 * n }, { start: 2 * n, n: 0 }],
 };
 function criticGradients(critic, real, fake, eps, n, { loss, constraint, weight }) {
 const { kernel } = critic;
@@ -334,8 +405,7 @@ if (!penalty) {
 backward(critic, a, r, 2 * n);
 return { loss: mean, penalty: 0 };
 }
-const points = { start: between ? 2 * n : 0, n };
-const others = between ? { start: 0, n: 2 * n } : { start: n, n };
+const [points, others] = ROWS[penalty.at](n);
 const scale = (weight * penalty.factor) / n;
 const norms = doubleBackward(critic, a, r, points, others, (norm) => 2 * scale * penalty.excess(norm));
 return { loss: mean, penalty: norms.reduce((sum, norm) => sum + scale * penalty.excess(norm) ** 2, 0) };
@@ -354,14 +424,6 @@ const g = backward(critic, judged, r, n, true);
 generator.gradient.fill(0);
 backward(generator, a, g, n);
 return { loss: mean };
-}
-function scaleNorm(gradient, threshold) {
-let squares = 0;
-for (let i = 0; i < gradient.length; i++) squares += gradient[i] ** 2;
-const before = Math.sqrt(squares);
-if (!(threshold > 0 && before > threshold)) return { before, after: before };
-for (let i = 0; i < gradient.length; i++) gradient[i] *= threshold / before;
-return { before, after: threshold };
 }
 function clipWeights(net, clip) {
 const { parameters } = net;
@@ -395,6 +457,7 @@ const generator = network([2, width, width, 2], activation, kernel);
 initialise(critic, weights);
 initialise(generator, weights);
 const steps = { critic: OPTIMIZERS[optimizer](critic), generator: OPTIMIZERS[optimizer](generator) };
+const scale = { critic: createScaler(), generator: createScaler() };
 if (settings.constraint === "clip") clipWeights(critic, settings.clip);
 kernel.keep();
 const fill = (array, number) => {
@@ -408,12 +471,18 @@ const rows = kernel.take(2 * n);
 for (let i = 0; i < n; i++) rows.set(draw(), 2 * i);
 return rows;
 }
+let turn = 0;
+let penalty = 0;
 function criticStep(now) {
 kernel.release();
 const fake = forward(generator, drawNoise(batch, noise), batch)[generator.layers];
 const eps = fill(kernel.take(batch), noise.uniform);
-const measured = criticGradients(critic, drawReal(batch, now, reals), fake, eps, batch, now);
-const norm = scaleNorm(critic.gradient, now.threshold);
+const due = turn++ % now.every === 0;
+const wanted = due ? { ...now, weight: now.every * now.weight } : { ...now, constraint: "none" };
+const found = criticGradients(critic, drawReal(batch, now, reals), fake, eps, batch, wanted);
+if (due) penalty = found.penalty / now.every;
+const measured = { loss: found.loss, penalty };
+const norm = scale.critic(critic.gradient, now);
 if (!Number.isFinite(measured.loss + measured.penalty + norm.before)) return { ...measured, norm, diverged: true };
 steps.critic(now.lrCritic);
 if (now.constraint === "clip") clipWeights(critic, now.clip);
@@ -422,7 +491,7 @@ return { ...measured, norm, diverged: false };
 function generatorStep(now) {
 kernel.release();
 const measured = generatorGradients(generator, critic, drawNoise(batch, noise), batch, now);
-const norm = scaleNorm(generator.gradient, now.threshold);
+const norm = scale.generator(generator.gradient, now);
 if (!Number.isFinite(measured.loss + norm.before)) return { ...measured, norm, diverged: true };
 steps.generator(now.lrGenerator);
 return { ...measured, norm, diverged: false };
@@ -537,7 +606,7 @@ return simdKernel() ?? plainKernel("float32");
 const REACH = 2.2;
 const GRID = 41;
 const SHOWN = 600;
-const ARROWS = 60;
+const ARROWS = 150;
 const PAIRS = 200;
 const EVERY = 50;
 const points = new Float32Array(2 * GRID * GRID);
@@ -703,7 +772,9 @@ gp: "gradient penalty",
 gp_one_sided: "gradient penalty, one-sided",
 gp_zero: "gradient penalty, zero-centred",
 r1: "R1: zero-centred, at real samples",
+r1_r2: "R1 + R2: at real and generated",
 },
+scaling: { clip_norm: "fixed threshold", autoclip: "AutoClip: adaptive, by percentile", zclip: "ZClip: adaptive, by z-score" },
 optimizer: { adam: "Adam", sgd: "SGD" },
 activation: { leaky_relu: "LeakyReLU", relu: "ReLU", tanh: "tanh" },
 };
@@ -714,11 +785,15 @@ gp: "λ E (‖∇ₓf‖ − 1)², between real and generated samples",
 gp_one_sided: "λ E max(‖∇ₓf‖ − 1, 0)², between real and generated samples",
 gp_zero: "λ E ‖∇ₓf‖², between real and generated samples",
 r1: "λ/2 E ‖∇ₓf‖², at real samples",
+r1_r2: "λ/2 E ‖∇ₓf‖², at real samples, and the same at generated ones",
 };
 const RANGES = {
 weight: [0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100],
+every: [1, 2, 4, 8, 16],
 clip: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1],
 threshold: [0, 0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
+percentile: [1, 5, 10, 25, 50, 75, 90, 99],
+z: [1, 1.5, 2, 2.5, 3, 4],
 criticSteps: [1, 2, 3, 4, 5, 6, 8, 10],
 lrCritic: [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1],
 lrGenerator: [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1],
@@ -731,8 +806,12 @@ points: [],
 loss: "wasserstein",
 constraint: "gp",
 weight: 1,
+every: 1,
 clip: 0.1,
+scaling: "clip_norm",
 threshold: 0,
+percentile: 10,
+z: 2.5,
 criticSteps: 5,
 lrCritic: 0.001,
 lrGenerator: 0.001,
@@ -781,7 +860,10 @@ says: "The exploding step with a threshold of 1 on the norm of the parameters' g
 settings: { optimizer: "sgd", weight: 10, lrCritic: 0.1, lrGenerator: 0.1, criticSteps: 1, threshold: 1 },
 },
 ];
-const LIVE = ["data", "points", "loss", "constraint", "weight", "clip", "threshold", "criticSteps", "lrCritic", "lrGenerator"];
+const LIVE = [
+"data", "points", "loss", "constraint", "weight", "every", "clip", "scaling", "threshold", "percentile", "z",
+"criticSteps", "lrCritic", "lrGenerator",
+];
 const PACES = [
 { pace: 0, words: "full speed" },
 { pace: 10, words: "10 steps per second" },
@@ -806,18 +888,43 @@ help: "How much the penalty counts beside the loss.",
 when: (s) => s.constraint in PENALTIES,
 },
 {
+name: "every",
+label: "Penalty at",
+help: "Lazy: at the other steps of the critic there is no penalty, and at these it is so many times as heavy.",
+words: (value) => ({ 1: "every step", 2: "every 2nd" })[value] ?? `every ${value}th`,
+when: (s) => s.constraint in PENALTIES,
+},
+{
 name: "clip",
 label: "Clipping bound c",
 help: "After each step no weight of the critic is larger.",
 when: (s) => s.constraint === "clip",
 },
 ]],
-["The parameters' gradients", [
+["Parameter gradients", [
+{
+name: "scaling",
+label: "Norm scaling",
+help: "To a threshold that is fixed, or that follows all norms so far (AutoClip) or their running mean (ZClip).",
+},
 {
 name: "threshold",
-label: "Norm scaling: threshold",
+label: "Norm threshold",
 help: "A gradient whose norm is larger is scaled down to it, in both networks.",
 words: (value) => (value ? String(value) : "off"),
+when: (s) => s.scaling === "clip_norm",
+},
+{
+name: "percentile",
+label: "Percentile",
+help: "Of all norms so far. At 10, the norm that a tenth of them lies below, nine of ten gradients are scaled down.",
+when: (s) => s.scaling === "autoclip",
+},
+{
+name: "z",
+label: "z-score",
+help: "Standard deviations that a norm may lie above its running mean. The first 25 steps only set the mean.",
+when: (s) => s.scaling === "zclip",
 },
 ]],
 ["The steps", [
@@ -836,10 +943,7 @@ function choice(control, id, onChange) {
 const options = Object.entries(CHOICES[control.name]).map(([value, words]) => make("option", { value }, words));
 const changed = () => onChange(control.name, input.value);
 const input = make("select", { id, "data-name": control.name, onchange: changed }, ...options);
-return {
-row: make("div", { class: "pg-row" }, make("label", { for: id, title: control.help }, control.label), input),
-show: (value) => (input.value = value),
-};
+return { label: make("label", { for: id }, control.label), input, show: (value) => (input.value = value) };
 }
 function slider(control, id, onChange) {
 const values = RANGES[control.name];
@@ -862,16 +966,20 @@ input.value = values.indexOf(value);
 output.textContent = words(value);
 input.setAttribute("aria-valuetext", words(value));
 }
-const label = make("label", { for: id, title: control.help }, control.label, " ", output);
-return { row: make("div", { class: "pg-row" }, label, input), show };
+return { label: make("label", { for: id }, control.label, " ", output), input, show };
 }
 function createControls(onChange, names) {
 const shown = [];
 const formula = make("p", { class: "pg-formula" });
 const rowOf = (control) => {
-const { row, show } = (CHOICES[control.name] ? choice : slider)(control, freshId(), onChange);
+const [id, helpId] = [freshId(), freshId()];
+const { label, input, show } = (CHOICES[control.name] ? choice : slider)(control, id, onChange);
+const row = make("div", { class: "pg-row" }, label, input);
+if (names) label.title = control.help;
 shown.push({ control, row, show });
 if (control.name === "constraint") row.append(formula);
+row.append(make("p", { class: "pg-help", id: helpId }, control.help));
+input.setAttribute("aria-describedby", helpId);
 return row;
 };
 const content = names
@@ -1035,15 +1143,17 @@ sheet.pen.globalAlpha = 0.55;
 for (const level of levels(values, 9)) paintLine(sheet, values, level, colours.critic, 1);
 sheet.pen.globalAlpha = 0.75;
 paintSamples(sheet, real, colours.real, false);
-sheet.pen.globalAlpha = 0.85;
-paintSamples(sheet, generated, colours.generated, true);
 sheet.pen.globalAlpha = 1;
 if (withArrows) paintArrows(sheet, generated, arrows, colours);
+const shown = withArrows ? generated.subarray(0, arrows.length) : generated;
+sheet.pen.globalAlpha = withArrows ? 1 : 0.85;
+paintSamples(sheet, shown, colours.generated, true);
+sheet.pen.globalAlpha = 1;
 }
 const decades = (norm) => Math.log10(Math.min(Math.max(norm, 1e-4), 100));
 function paintArrows({ pen, width }, samples, arrows, colours) {
 pen.lineCap = "round";
-for (const [colour, thickness] of [[colours.paper, 4], [colours.ink, 1.6]]) {
+for (const [colour, thickness] of [[colours.paper, 3], [colours.ink, 1.2]]) {
 pen.strokeStyle = colour;
 pen.lineWidth = thickness;
 pen.beginPath();
@@ -1343,6 +1453,7 @@ border: 1px solid var(--pg-line); height: 10px; min-width: 0; width: 3.2rem;
 .pg-row select, .pg-row input { width: 100%; }
 .pg-row input { accent-color: var(--pg-real); display: block; height: 1.5rem; margin: 0; }
 .pg p.pg-formula { color: var(--pg-muted); font-size: 0.92em; margin-top: 0.3rem; }
+.pg p.pg-help { color: var(--pg-muted); font-size: 0.92em; }
 .pg-turns label { font-weight: 600; margin: 0 1.2rem 0 0.35rem; }
 .pg-turns input { accent-color: var(--pg-real); }
 /* The small form, between the paragraphs of a chapter: what changes while it runs must not move the text below it. */
@@ -1350,8 +1461,10 @@ border: 1px solid var(--pg-line); height: 10px; min-width: 0; width: 3.2rem;
 .pg-small .pg-controls { display: grid; gap: 0.2rem 1.6rem; grid-template-columns: repeat(auto-fit, minmax(min(15rem, 100%), 1fr)); margin: 0.6rem 0; }
 .pg-squares .pg-pictures { gap: 0.6rem; grid-template-columns: repeat(2, minmax(0, 1fr)); }
 .pg-small :is(.pg-game, .pg-slope) .pg-keys { align-content: flex-start; min-height: 2.9em; }
-.pg-small .pg-still { display: none; }
+.pg-small :is(.pg-still, .pg-help) { display: none; }
 .pg-small p.pg-open { margin-top: 0.7rem; }
+/* A control that says nothing under these settings keeps its place. */
+.pg-small .pg-row[hidden] { display: block !important; visibility: hidden; }
 @container (min-width: 34rem) {
 .pg-small .pg-wide { aspect-ratio: 1; height: auto; }
 .pg-pictures { grid-template-columns: repeat(2, minmax(0, 1fr)); }
@@ -1367,6 +1480,12 @@ border: 1px solid var(--pg-line); height: 10px; min-width: 0; width: 3.2rem;
 .pg-panel .pg-controls { font-size: 0.95em; gap: 0 1.1rem; grid-template-rows: auto auto 1fr; }
 .pg-panel select { min-height: 1.9rem; }
 .pg-panel fieldset:last-child { grid-column: 2; grid-row: 1 / span 3; }
+/* A strip below all controls: the formula, or what the control does that is pointed at or has the focus. */
+.pg-panel .pg-controls { padding-bottom: 3.4em; position: relative; }
+.pg-panel :is(p.pg-formula, p.pg-help) { background: var(--pg-paper); bottom: 0; left: 0; min-height: 2.9em; position: absolute; right: 0; }
+.pg-panel p.pg-help { display: none; z-index: 1; }
+.pg-panel .pg-row:is(:hover, :focus-within) .pg-help { display: block; }
+.pg-panel .pg-row:hover .pg-help { z-index: 2; }
 }
 @container (max-width: 34rem) {
 .pg-small .pg-bar button { min-width: 0; padding: 0.2rem 0.6rem; }
@@ -1413,7 +1532,7 @@ const pictures = {
 game: picture(
 "Samples on the critic’s value f",
 playing,
-key(["real", "real"], ["generated", "generated"], ["arrow", "where the loss sends it"], ["value", "f"]),
+key(["real", "real"], ["generated", "generated"], ["arrow", "its pull"], ["value", "f"]),
 drawing,
 ),
 slope: picture("The critic’s slope ‖∇ₓf‖", norms, slopeKey()),
@@ -1421,7 +1540,7 @@ losses: picture("Losses", losses, key(["critic", "critic"], ["generated", "gener
 gradients: picture(
 "Norms of parameter gradients",
 gradients,
-key(["critic", "critic"], ["generated", "generator"], ["after", "dashed: after scaling"]),
+key(["critic", "critic"], ["generated", "generator"], ["after", "scaled"]),
 ),
 };
 for (const [which, figure] of Object.entries(pictures)) figure.classList.add(`pg-${which}`);
@@ -1473,7 +1592,7 @@ const steps = column(0);
 const line = (at, colour, more = {}) => ({ values: column(at), colour: colours[colour], dash: [], ...more });
 const penalised = settings.constraint in PENALTIES;
 pictures.losses.querySelector('[data-key="penalty"]').hidden = !penalised;
-pictures.gradients.querySelector(".pg-key-after").hidden = !settings.threshold;
+pictures.gradients.querySelector(".pg-key-after").hidden = !scales(settings);
 paintCurves(
 losses,
 steps,
@@ -1481,13 +1600,13 @@ steps,
 { log: false },
 colours,
 );
-const faint = settings.threshold > 0;
+const faint = scales(settings);
 const scaled = faint ? [line(5, "critic", { dash: DASHED }), line(7, "generated", { dash: DASHED })] : [];
 paintCurves(
 gradients,
 steps,
 [line(4, "critic", { faint }), line(6, "generated", { faint }), ...scaled],
-{ log: true, mark: settings.threshold },
+{ log: true, mark: settings.scaling === "clip_norm" && settings.threshold },
 colours,
 );
 describe(playing, `${name}: real and generated samples over the critic's value, ${sentence()}`);
@@ -1542,7 +1661,13 @@ latest: () => latest,
 };
 }
 const LETTERS = ["A", "B"];
-const ARROWS_HELP = "Where the generator's loss sends its samples: minus its gradient at 60 of them.";
+const HELP = {
+once: "One step of the generator, after as many of the critic as are set.",
+restart: "From step 0, with the same seed.",
+compare: "A second run beside this one; both are always shown at the same step.",
+arrows: "Where the generator's loss sends its samples: minus its gradient at each of 150.",
+share: "The address of this page with these settings.",
+};
 function mount(root, { settings = {}, linked = false, small = null, address }) {
 adoptStyle();
 const quiet = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -1553,14 +1678,15 @@ let turned = 0;
 let due = false;
 const button = (words, onclick, more = {}) => make("button", { type: "button", onclick, ...more }, words);
 const play = button("", () => setPlaying(!playing), { class: "pg-main", "data-do": "play" });
-const once = button("One step", stepOnce, { "data-do": "step" });
-const restart = button("Start again", restartAll, { "data-do": "restart" });
+const once = button("One step", stepOnce, { "data-do": "step", title: HELP.once });
+const restart = button("Start again", restartAll, { "data-do": "restart", title: HELP.restart });
 const paceId = freshId();
 const paces = make("select", { id: paceId, onchange: () => rounds.pace(Number(paces.value)) });
 paces.append(...PACES.map(({ pace, words }) => make("option", { value: pace }, words)));
-const compare = button("Compare two", toggleCompare, { "aria-pressed": "false", "data-do": "compare" });
-const arrow = button("Arrows", toggleArrows, { "aria-pressed": "false", "data-do": "arrows", title: ARROWS_HELP });
-const share = button("Copy link", copyLink, { "data-do": "share" });
+const toggle = { "aria-pressed": "false" };
+const compare = button("Compare two", toggleCompare, { ...toggle, "data-do": "compare", title: HELP.compare });
+const arrow = button("Arrows", toggleArrows, { ...toggle, "data-do": "arrows", title: HELP.arrows });
+const share = button("Copy link", copyLink, { "data-do": "share", title: HELP.share });
 const speed = make("span", { class: "pg-speed" });
 const said = make("p", { class: "pg-said", role: "status" });
 const presets = PRESETS.map((preset) =>

@@ -52,7 +52,11 @@ def _compiled(function: Callable[..., Tensor], tensors: list[Tensor]) -> Callabl
 
     # On a GPU it is replayed as a graph, and how it is called does not matter.
     options = {} if tensors[0].is_cuda else {"cpp_wrapper": True}
-    return _inductor.compile(make_fx(function, tracing_mode="fake")(*tensors), tensors, options=options)
+    traced = make_fx(function, tracing_mode="fake")(*tensors)
+    # A number that became a tensor lies on the host, from where a CUDA graph can copy nothing.
+    for node in traced.graph.find_nodes(op="get_attr"):
+        setattr(traced, node.target, getattr(traced, node.target).to(tensors[0].device))
+    return _inductor.compile(traced, tensors, options=options)
 
 
 def _recorded(function: Callable[..., tuple[Tensor]], tensors: list[Tensor]) -> tuple[torch.cuda.CUDAGraph, Tensor]:

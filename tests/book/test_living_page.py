@@ -184,7 +184,7 @@ def test_the_experiments_in_the_text_set_the_page(site, served, browser):  # noq
         page = visit.open(PAGE)
         wait_for_step(page, 5)
         experiments = page.locator('article li p > a[href*="="]')
-        assert experiments.count() == 4
+        assert experiments.count() == 7
         for experiment in experiments.all():
             words = set(experiment.get_attribute("href")[1:].split("&"))
             experiment.click()
@@ -222,8 +222,58 @@ def test_everything_is_in_sight_on_a_desktop(site, served, browser):  # noqa: F8
         for part in (*page.locator(".pg canvas").all(), page.locator('[data-name="seed"]')):
             box = part.bounding_box()
             assert box["y"] + box["height"] <= 900, part
-        titled = page.locator(".pg-row label").evaluate_all("all => all.filter(e => e.title.length > 20).length")
-        assert titled == page.locator(".pg-row").count()
+
+
+def test_every_control_has_its_help(site, served, browser):  # noqa: F811
+    """On a desktop below the panel, for what is pointed at or has the focus; on a phone under each control."""
+    with Visit(browser, served) as visit:
+        page = visit.open(PAGE + "#constraint=r1_r2&every=4&scaling=zclip&z=3")
+        wait_for_step(page, 5)
+        page.mouse.move(5, 5)
+        assert page.locator(".pg-help:visible").count() == 0
+        panel = page.locator(".pg-panel").bounding_box()
+        said = set()
+        for control in page.locator(".pg-row:visible [data-name]").all():
+            control.focus()
+            (shown,) = page.locator(".pg-help:visible").all()
+            box = shown.bounding_box()
+            assert box["y"] + box["height"] <= min(panel["y"] + panel["height"] + 1, 900)
+            assert control.get_attribute("aria-describedby") == shown.get_attribute("id")
+            said.add(shown.inner_text())
+        assert len(said) == page.locator(".pg-row:visible").count() == 14 and min(map(len, said)) > 20
+        page.locator('[data-name="seed"]').hover()
+        assert page.locator(".pg-help:visible").last.inner_text().startswith("Of the first weights")
+        quiet(visit)
+    with Visit(browser, served, "phone") as visit:
+        page = visit.open(PAGE)
+        page.locator(".pg-panel > summary").click()
+        assert page.locator(".pg-help:visible").count() == page.locator(".pg-row:visible").count() == 14
+
+
+def test_a_control_is_shown_where_it_says_something(site, served, browser):  # noqa: F811
+    with Visit(browser, served) as visit:
+        page = visit.open(PAGE)
+        wait_for_step(page, 5)
+        shown = "all => all.filter(e => e.offsetParent).map(e => e.dataset.name)"
+        depend = {
+            ("constraint", "none"): set(),
+            ("constraint", "clip"): {"clip"},
+            ("constraint", "r1_r2"): {"weight", "every"},
+            ("scaling", "autoclip"): {"percentile"},
+            ("scaling", "zclip"): {"z"},
+            ("scaling", "clip_norm"): {"threshold"},
+        }
+        for (name, value), wanted in depend.items():
+            page.locator(f'[data-name="{name}"]').select_option(value)
+            there = set(page.locator(".pg-row [data-name]").evaluate_all(shown))
+            of_this = {"weight", "every", "clip"} if name == "constraint" else {"percentile", "z", "threshold"}
+            assert there & of_this == wanted
+            link(page, lambda url, name=name, value=value: (f"{name}={value}" in url) == (value != "clip_norm"))
+        # The dashed line of norms after scaling is named where there is one.
+        assert page.locator(".pg-key-after").is_hidden()
+        page.locator('[data-name="scaling"]').select_option("autoclip")
+        page.wait_for_selector(".pg-key-after", state="visible")
+        quiet(visit)
 
 
 def test_samples_can_be_drawn(site, served, browser):  # noqa: F811

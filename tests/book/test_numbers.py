@@ -21,9 +21,8 @@ def test_results_are_found_by_words(served, browser, size):  # noqa: F811
         # A chapter is found by its title, and one without a row has no heading left.
         page.keyboard.press("ControlOrMeta+A")
         page.keyboard.type("bug museum")
-        assert sections.filter(visible=True).count() == 1 and left.count() == sections.filter(visible=True).locator(
-            "tbody tr"
-        ).count()
+        assert sections.filter(visible=True).count() == 1
+        assert left.count() == sections.filter(visible=True).locator("tbody tr").count() > 20
         page.keyboard.press("ControlOrMeta+A")
         page.keyboard.type("nothing is called so")
         assert told.inner_text() == f"0 of {whole} rows" and sections.filter(visible=True).count() == 0

@@ -12,8 +12,10 @@ import gpcore as gp
 # Chapter: its controls, a value that the first of them is given by the keyboard, and the key for it.
 SMALL = {
     "01_adversarial_loss": (["criticSteps", "loss"], "10", "End"),
+    "03_mode_collapse": (["constraint", "weight", "criticSteps"], "clip", "ArrowDown"),
     "05_weight_clipping": (["clip"], "0.001", "Home"),
     "06_gradient_penalty": (["constraint", "weight", "criticSteps"], "gp_one_sided", "ArrowDown"),
+    "08_family_of_penalties": (["constraint", "every"], "r1", "ArrowUp"),
     "12_gradient_norm_scaling": (["threshold", "lrCritic"], "10", "End"),
 }
 each_chapter = pytest.mark.parametrize("chapter", SMALL)
@@ -178,7 +180,7 @@ def test_it_waits_where_motion_is_unwanted(site, served, browser):  # noqa: F811
 def test_a_sentence_and_the_link_stand_in_for_it(site, served, browser, chapter):  # noqa: F811
     with Visit(browser, served, javascript=False) as visit:
         page = visit.open(f"notebooks/{chapter}.html")
-        assert "Where scripts run" in page.locator(f"{ROOT} .pg-still").inner_text()
+        assert "here scripts run" in page.locator(f"{ROOT} .pg-still").inner_text()
         assert page.locator(f"{ROOT} a.pg-whole").is_visible()
     with Visit(browser, served) as visit:
         page = visit.open(f"notebooks/{chapter}.html")

@@ -1,6 +1,7 @@
 """What the book's extension says on the pages, in words."""
 
 import gpbook
+import gplive
 import pytest
 
 from gpcore import figures
@@ -57,6 +58,27 @@ def test_a_recorded_run_says_what_it_was():
     assert "<code>0123456789</code>" in text and "with changes" not in text
     long = gpbook.provenance(RECORD | {"parameters": {"preset": "long"}, "seeds": [100, 115], "dirty": True})
     assert long.startswith("A longer run, seeds 100 to 115, run on") and "with changes" in long
+
+
+def test_a_run_is_out_of_date_by_the_code_that_makes_its_numbers(monkeypatch):
+    inputs = {"cells": "a", "gpcore": "b", "lock": "c", "playground": "d"}
+
+    def note(**changes):
+        monkeypatch.setattr(gpbook.runs, "chapter_inputs", lambda notebook, lock: inputs | changes)
+        return "has changed since" in gpbook.provenance(RECORD | {"inputs": inputs})
+
+    assert not note() and not note(playground="other") and not note(lock="other")
+    assert all(note(**{name: "other"}) for name in ("cells", "gpcore"))
+    assert "has changed since" in gpbook.provenance(RECORD)
+
+
+def test_a_small_page_in_the_text_gets_the_script_and_one_in_an_output_has_its_own():
+    text, shown = "<p>a</p><div data-living-page='{}'></div>", '<div data-living-page="{}"></div>'
+    own = "<script>(function livingPage() {})();</script>"
+    assert gplive.with_script(text) == text + gplive.SCRIPT == gplive.with_script(text + gplive.SCRIPT)
+    assert gplive.with_script(shown + own) == shown + own
+    assert gplive.with_script(shown + own + text).endswith(gplive.SCRIPT)
+    assert gplive.with_script("<p>no page</p>") == "<p>no page</p>"
 
 
 def test_a_measurement_fills_its_row():

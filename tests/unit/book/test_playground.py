@@ -48,7 +48,7 @@ def test_the_engine_computes_what_pytorch_does():
         for loss in found["losses"]
         for constraint in ("none", "clip", *found["penalties"])
     }
-    assert wanted <= set(found["errors"]) and len(wanted) == 216
+    assert wanted <= set(found["errors"]) and len(wanted) == 252
 
 
 # One line of the engine each: (file, what stands there, what is put in its place, a kernel that must notice).
@@ -59,9 +59,10 @@ WRONG = [
     ("network.js", "if (share) addBiases", "if (!share) addBiases", "float64"),
     ("network.js", "(slopeOf(norm) / norm)", "slopeOf(norm)", "float64"),
     ("engine.js", "excess: (norm) => Math.max(norm - 1, 0)", "excess: (norm) => norm - 1", "float64"),
-    ("engine.js", "factor: 1 / 2", "factor: 1", "float64"),
+    ("engine.js", "\"real\", factor: 1 / 2", "\"real\", factor: 1", "float64"),
+    ("engine.js", "start: 0, n: 2 * n }, { start: 2 * n", "start: n, n }, { start: 2 * n", "float64"),
     ("engine.js", "[-softplus(s), -sigmoid(s)]", "[-softplus(s), -sigmoid(-s)]", "float64"),
-    ("engine.js", "gradient[i] *= threshold / before", "gradient[i] *= threshold", "float64"),
+    ("thresholds.js", "gradient[i] *= threshold / before", "gradient[i] *= threshold", "float64"),
     ("engine.js", "1 - beta2 ** t", "1 - beta1 ** t", "float64"),
     ("engine.js", "-= rate * gradient[i]", "-= gradient[i]", "float64"),
     ("engine.js", "Math.max(parameters[i], -clip)", "parameters[i]", "float64"),
@@ -91,47 +92,33 @@ def test_the_first_settings_find_the_modes():
 
 
 @needs_node
-def test_chapter_12_says_of_its_small_page_what_the_page_does():
-    """Two of its ten seeds; `node book/playground/chapters.mjs` shows all of them, of every chapter."""
-    lines = node.run(str(FOLDER / "chapters.mjs"), "2", "12").splitlines()
-    runs = [json.loads(line) for line in lines]
-    assert [run["name"] for run in runs] == ["threshold off"] * 2 + ["smaller rate"] * 2
-    for run in runs:
-        *looks, last = run["seen"]
-        if run["name"] == "threshold off":
-            assert looks[3]["step"] == 400 and looks[3]["modes"] >= 6
-            assert last["diverged"] and 400 < last["step"] <= 403
-        else:
-            assert last["step"] == 400 and last["modes"] <= 3
-
-
-# Each preset's sentence, read off a run of one seed: steps, and what holds of the looks at it, one every 100 steps.
-# `node book/playground/presets.mjs` shows ten seeds of 5,000 steps.
-PRESETS = {
-    "vanishing gradient": (300, lambda seen: all(look["generatorNorm"] < 1e-6 and not look["modes"] for look in seen)),
-    "mode collapse": (1500, lambda seen: all(look["modes"] <= 2 and look["steepest"] < 0.2 for look in seen)),
-    "clipping too tight": (300, lambda seen: all(look["steepest"] < 0.01 and look["modes"] < 8 for look in seen)),
-    "λ too small": (500, lambda seen: seen[-1]["middle"] > 10 and -seen[-1]["criticLoss"] > 5 * seen[-1]["distance"]),
-    "exploding step": (20, lambda seen: seen[-1].get("diverged", False)),
-    "scale the norms": (500, lambda seen: all("modes" in look and look["modes"] <= 5 for look in seen)),
-}
-
-
-@needs_node
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_does_what_its_sentence_says(name):
-    steps, holds = PRESETS[name]
-    lines = node.run(str(FOLDER / "presets.mjs"), "1", str(steps), name).splitlines()
-    (seen,) = [json.loads(line)["seen"] for line in lines]
-    assert len(seen) == max(1, steps // 100) and holds(seen), seen
-
-
-@needs_node
 def test_the_arrows_point_against_the_gradient_of_the_loss():
     errors = dict(ask("pulls"))
     assert sorted(errors) == sorted(playground_golden.LOSS_NAMES)
     # Central differences of single-precision values.
     assert max(errors.values()) < 1e-3, errors
+
+
+SCALERS = {
+    "clip_norm": lambda found: lambda parameters: gp.clip_norm_(parameters, found["threshold"] or 1e9),
+    "autoclip": lambda found: gp.AutoClip(found["percentile"]),
+    "zclip": lambda found: gp.ZClip(found["z"]),
+}
+
+
+@needs_node
+def test_thresholds_are_those_of_gpcore():
+    found = ask("thresholds")
+    assert {run["scaling"] for run in found["after"]} == set(SCALERS)
+    for run in found["after"]:
+        scale, weight = SCALERS[run["scaling"]](run), torch.nn.Parameter(torch.zeros(2, dtype=torch.float64))
+        for norm, step in zip(found["before"], run["steps"], strict=True):
+            weight.grad = norm * torch.tensor([0.6, -0.8], dtype=torch.float64)
+            assert step["before"] == pytest.approx(float(scale([weight])), rel=1e-12)
+            assert step["gradient"] == pytest.approx(weight.grad.tolist(), rel=1e-9), run["scaling"]
+            assert step["after"] == pytest.approx(float(weight.grad.norm()), rel=1e-9)
+        scaled = sum(step["after"] < step["before"] for step in run["steps"])
+        assert (scaled == 0) == (run.get("threshold") == 0 or run.get("percentile") == 100), run
 
 
 @needs_node
@@ -222,16 +209,27 @@ def test_every_module_can_be_read_in_one_sitting(path):
 # --- from Python
 
 
+# What the page alone can be set to. In Python these would be part of what every chapter with a small page depends on.
+OF_PAGE_ALONE = {
+    "constraint": {"r1_r2"},
+    "every": {1, 2, 4, 8, 16},
+    "scaling": {"clip_norm", "autoclip", "zclip"},
+    "percentile": {1, 5, 10, 25, 50, 75, 90, 99},
+    "z": {1, 1.5, 2, 2.5, 3, 4},
+}
+
+
 @needs_node
-def test_python_and_the_page_have_the_same_settings():
+def test_python_s_settings_are_the_page_s():
     code = (
         f"import('{(FOLDER / 'settings.js').as_uri()}').then(({{ CHOICES, RANGES }}) => console.log(JSON.stringify("
         "{ ...Object.fromEntries(Object.entries(CHOICES).map(([k, v]) => [k, Object.keys(v)])), ...RANGES })))"
     )
     page = json.loads(node.run("--input-type=module", "-e", code))
-    ours = {gp.widgets._PAGE_NAMES.get(name, name): list(values) for name, values in gp.widgets.PLAYGROUND.items()}
-    # Names of data are written alike; their order does not matter.
-    assert {k: sorted(v) for k, v in ours.items()} == {k: sorted(v) for k, v in page.items()}
+    ours = {gp.widgets._PAGE_NAMES.get(name, name): set(values) for name, values in gp.widgets.PLAYGROUND.items()}
+    assert {name: set(values) for name, values in page.items()} == {
+        name: ours.get(name, set()) | OF_PAGE_ALONE.get(name, set()) for name in ours | OF_PAGE_ALONE
+    }
 
 
 def shown(**arguments) -> dict:
@@ -277,7 +275,7 @@ def test_python_and_the_page_have_the_same_pictures_and_controls():
     pictures, controls = json.loads(node.run("--input-type=module", "-e", code))
     assert pictures == list(gp.widgets._PICTURES)
     ours = [gp.widgets._PAGE_NAMES.get(name, name) for name in gp.widgets.PLAYGROUND]
-    assert sorted(controls) == sorted(ours)
+    assert sorted(controls) == sorted({*ours, *OF_PAGE_ALONE})
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,26 @@ def test_norms_of_both_networks_are_scaled_where_there_is_a_threshold(seen):
         assert on["after"] == 0.001 < on["before"]
 
 
+def test_a_lazy_penalty_is_taken_at_every_kth_step_of_the_critic_with_k_times_the_weight(seen):
+    lazy = seen["lazy"]
+    assert lazy["same"] and not lazy["other"]
+    # What is told is the penalty with its own weight, where it was last taken.
+    first, _, _, fourth, _, _, seventh = lazy["byHand"]
+    assert lazy["asked"] == pytest.approx([first / 3] * 3 + [fourth / 3] * 3 + [seventh / 3]) and first != fourth > 0
+    rounds = seen["lazyOverRounds"]
+    assert rounds["lazy"][::2] == rounds["lazy"][1::2] == rounds["each"][::4]
+
+
+def test_the_threshold_of_each_network_follows_its_own_norms(seen):
+    adaptive = seen["adaptive"]
+    for name in ("critic", "generator"):
+        before, after = adaptive[name]["before"], adaptive[name]["after"]
+        assert after == [min(before[: i + 1]) for i in range(6)] and after != before
+    # Another kind of threshold, and the first norm of a new history.
+    assert adaptive["fixed"]["after"] == adaptive["fixed"]["before"] > min(adaptive["critic"]["before"])
+    assert adaptive["anew"]["after"] == adaptive["anew"]["before"]
+
+
 def test_looking_changes_nothing_and_shows_the_same_samples_each_time(seen):
     assert seen["lookedAt"] is True and seen["shownTwice"] is True
 
