@@ -110,10 +110,10 @@ def ledger() -> str:
     return shown
 
 
-def same_numbers(inputs: dict | None, notebook: Path) -> bool:
-    """Whether a chapter would give the numbers that it gave with these inputs; the living page's script makes none."""
+def same_code(inputs: dict | None, notebook: Path) -> bool:
+    """Whether a chapter's cells and what they reach of ``gpcore`` are those of a record; its versions stand beside."""
     present = runs.chapter_inputs(notebook, ROOT / "requirements.lock")
-    return {**(inputs or {}), "playground": None} == {**present, "playground": None}
+    return all((inputs or {}).get(part) == present[part] for part in ("cells", "gpcore"))
 
 
 def provenance(record: dict) -> str:
@@ -125,7 +125,7 @@ def provenance(record: dict) -> str:
     count = f"seeds {seeds[0]} to {seeds[-1]}, " if seeds else ""
     kind = {"long": "A longer run", "full": "The full preset"}[record["parameters"]["preset"]]
     notebook = next((ROOT / "notebooks").glob(f"{record['chapter']}_*.ipynb"), None)
-    same = notebook and same_numbers(record.get("inputs"), notebook)
+    same = notebook and same_code(record.get("inputs"), notebook)
     changed = "" if same else " The chapter's code has changed since."
     return (
         f"{kind}, {count}run on {record['date'][:10]} on {html.escape(record['device'])}; "

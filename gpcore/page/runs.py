@@ -69,18 +69,15 @@ def _name(package: str) -> str:
 @functools.cache
 def _needed(package: str) -> set[str]:
     """The names of ``package`` and of all installed packages that it needs, extras left out."""
-    from packaging.requirements import Requirement
-
     names, new = set(), {_name(package)}
     while new:
         name = new.pop()
+        names.add(name)
         try:
             asked = metadata.requires(name) or []
         except metadata.PackageNotFoundError:  # for another system
             continue
-        names.add(name)
-        needs = [each for each in map(Requirement, asked) if not each.marker or each.marker.evaluate({"extra": ""})]
-        new |= {_name(each.name) for each in needs} - names
+        new |= {_name(re.match(r"[\w.-]+", each)[0]) for each in asked if "extra ==" not in each} - names
     return names
 
 

@@ -138,9 +138,9 @@ def penalized_backward_(
         weight, target, one_sided: as for :func:`gradient_penalty`.
         eps: as for :func:`interpolate`; for interpolates and around real samples.
         noise: as for :func:`dragan_penalty`; around real samples.
-        compile: run the sweep through ``torch.compile``: on the CPU with a C++ compiler, on a GPU as one CUDA graph
-            (which no GPU has run yet). The first call takes some 10 to 40 s; on the CPU small critics gain, wide ones
-            do not (see the benchmark).
+        compile: run the sweep through ``torch.compile``: on the CPU with a C++ compiler, on a GPU as one CUDA graph.
+            The first call takes some 10 to 40 s; on the CPU small critics gain, wide ones do not (see the benchmark).
+            :func:`compile_critic_step` compiles the optimiser's update as well.
 
     Returns:
         :class:`CriticStep`; nothing in it carries a graph.

@@ -32,7 +32,7 @@ ASKED = """
 """
 QUESTIONS = [question.strip() for line in ASKED.strip().splitlines() for question in line.split("|")]
 # Their chapters are not written: what is answered stands on what is cited, and the answer says so.
-CITED = ("recurrent or an attention", "several GPUs", "reinforcement learning", "set automatically", "NaN")
+CITED = ("recurrent or an attention", "several GPUs", "set automatically", "NaN")
 # The words that people type, which the search must find on this page.
 TYPED = (
     "threshold lambda lambda_gp fix AdamW DDP FSDP FID StyleGAN2 clip_grad_norm_ NaN normalization max_norm n_critic "
