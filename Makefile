@@ -31,11 +31,11 @@ serve: ## open the built site in the browser (PORT=8000)
 run: environment ## re-execute one chapter in place with the fast preset (CHAPTER=06)
 	@$(PY) $(TOOLS)/execute.py --chapter "$(CHAPTER)"
 
-long: environment ## ten times the steps, other seeds, recorded for the page's verdicts (CHAPTER=06 [PARAMS="seed=16"] [FRESH=1])
-	@$(PY) $(TOOLS)/record.py --preset long --chapter "$(CHAPTER)" $(if $(FRESH),--fresh) -- $(PARAMS)
+long: environment ## ten times the steps, other seeds, recorded for the page's verdicts (CHAPTER=06 [PARAMS="seed=16"] [FRESH=1] [WORKERS=4])
+	@GPCORE_WORKERS="$(WORKERS)" $(PY) $(TOOLS)/record.py --preset long --chapter "$(CHAPTER)" $(if $(FRESH),--fresh) -- $(PARAMS)
 
-full: environment ## larger networks and data, for a GPU, recorded for the page's end (CHAPTER=06 [PARAMS=...] [FRESH=1])
-	@$(PY) $(TOOLS)/record.py --preset full --chapter "$(CHAPTER)" $(if $(FRESH),--fresh) -- $(PARAMS)
+full: environment ## larger networks and data, for a GPU, recorded for the page's end (CHAPTER=06 [PARAMS=...] [FRESH=1] [WORKERS=4])
+	@GPCORE_WORKERS="$(WORKERS)" $(PY) $(TOOLS)/record.py --preset full --chapter "$(CHAPTER)" $(if $(FRESH),--fresh) -- $(PARAMS)
 
 # What follows -n: one file's tests stay in one process, for the cells of a notebook need each other.
 test: environment ## run every check: style, unit tests, notebooks (strict), the built book in a browser

@@ -33,9 +33,11 @@ from .losses import (
     wasserstein_generator_loss,
 )
 from .metrics import frechet_distance, mode_coverage, norm_statistics, perfect_critic, wasserstein_distance
+from .norm_log import ThresholdReport, suggest_threshold, threshold_report
 from .page import evidence, runs
 from .page.study import Study
 from .page.tables import table
+from .parallel import average_gradients_, on_processes
 from .penalties import dragan_penalty, gradient_norms, gradient_penalty, interpolate, r1_penalty, r2_penalty
 from .per_sample import per_sample_clip
 from .scaling import clip_norm_, clip_value_, make_scaler, normalize_norm_, total_norm
@@ -53,6 +55,7 @@ from .training.loop import TrainingDiverged
 from .training.settings import Setting, train_settings
 from .training.supervised import train_supervised
 from .training.supervised_config import SupervisedConfig, SupervisedHistory
+from .training.sweeps import train_sweep
 from .training.tasks import SequenceConfig, sequence_task
 
 # Earlier names, which go on working.

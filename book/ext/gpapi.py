@@ -17,7 +17,7 @@ MODULES["gpcore.page.surfaces"] = "gpcore.plots"
 
 # The modules of which every public name is documented, besides the names of the package itself.
 ROOMS = {"losses", "penalties", "lipschitz", "scaling", "per_sample", "dirac", "data", "datasets", "models", "metrics"}
-ROOMS |= {"blocks", "thresholds"}
+ROOMS |= {"blocks", "thresholds", "norm_log"}
 ROOMS |= {"figures", "plots", "widgets", "evidence", "runs"}
 
 

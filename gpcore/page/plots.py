@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from ..norm_log import threshold_report
 from ..training.config import History, stack
 from .figures import GENERATED, GRADIENT, INK, LINES, MARKERS, NEUTRAL, REAL, SWEEP, say
 from .surfaces import MAX_MARKERS, as_array, cloud, norm_map, square, value_surface, vector_field  # noqa: F401  drawn on the plane, named here as well
@@ -178,6 +179,30 @@ def histogram_of_norms(ax: Axes, norms_by_label: Mapping[str, object], target: f
     _histogram(ax, norms_by_label, np.linspace(0, highest, 41))
     ax.axvline(target, color=NEUTRAL, linestyle=":", zorder=0)
     ax.set(xlabel="gradient norm", ylabel="share of points")
+
+
+def thresholds(ax: Axes, norms, taus: Iterable[float]) -> None:
+    """Draw logged gradient norms, one per step, on a log scale, and what each threshold would have clipped of them.
+
+    Norms that are not finite are left out. A long log is drawn in buckets: median and range within each.
+
+    Args:
+        norms: ``(T,)``, as :func:`gpcore.threshold_report` takes them.
+        taus: one to six thresholds, each a line whose label says its share of clipped steps and their stretches.
+
+    Example:
+        >>> fig, ax = gp.figure()
+        >>> gp.plots.thresholds(ax, [1.0, 5.0, 1.0, 1.0, 10.0, 4.0, 1.0, 1.0], taus=[2.0, 6.0])
+    """
+    norms = np.asarray(as_array(norms), dtype=float)
+    finite = np.flatnonzero(np.isfinite(norms))
+    band(ax, finite, norms[finite], NEUTRAL, "norm", log=True)
+    for color, (tau, report) in _colored({tau: threshold_report(norms, tau) for tau in taus}):
+        label = f"{short(tau)}: clips {report.share:.0%}, stretches {report.spikes:,}"
+        ax.axhline(tau, color=color, linestyle=LINES[color], label=label)
+        say(ax, f"threshold {label}")
+    ax.set(xlabel="step", ylabel="norm before scaling")
+    legend(ax, columns=1)
 
 
 def image_grid(ax: Axes, images, columns: int = 8) -> None:

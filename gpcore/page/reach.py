@@ -21,6 +21,8 @@ PACKAGE = Path(__file__).parents[1]
 WHOLE = "*"  # of a file: all of its definitions
 ON_IMPORT = ""  # of a file: what it does when it is imported
 Definition = tuple[Path, str]
+# A line of code that names what it takes from a module, and nothing else.
+_IMPORT = re.compile(r"^[ \t]*from gpcore\.([\w.]+) import (\w+(?:, *\w+)*)[ \t]*$", re.MULTILINE)
 # Decorators that leave no trace beyond the function that they wrap.
 _PLAIN = {"contextlib", "contextmanager", "dataclass", "functools", "torch"}
 
@@ -59,16 +61,21 @@ def reached(code: str) -> set[Definition]:
     """Return the definitions that code can reach: those of the names ``gp.…`` in it, and what these use in their turn.
 
     Each is a file and a name in it; the name ``"*"`` stands for all of the file. A name that is not one of the
-    package's, ``getattr(gp, ...)`` and an import from inside the package reach every file.
+    package's, ``getattr(gp, ...)`` and an import that does not name what it takes reach every file.
 
     Example:
         >>> sorted(name for path, name in gp.runs.reached("gp.interpolate(real, fake)") if path.stem == "penalties")
         ['', 'Tensor', 'interpolate', 'shares', 'torch']
     """
     everything = {(path, WHOLE) for path in PACKAGE.rglob("*.py")}
-    if re.search(r"getattr\(\s*gp\b|\bfrom gpcore\b|\bimport gpcore\.", code):
-        return everything
     package, named = importlib.import_module("gpcore"), set()
+    for module, names in _IMPORT.findall(code):
+        file = _file(PACKAGE.joinpath(*module.split(".")))
+        if file is None:
+            return everything
+        named |= {(file, name.strip()) for name in names.split(",")}
+    if re.search(r"getattr\(\s*gp\b|\bfrom gpcore\b|\bimport gpcore\.", _IMPORT.sub("", code)):
+        return everything
     for name, attribute in re.findall(r"\bgp\.(\w+)(?:\.(\w+))?", code):
         value = getattr(package, name, None)
         module = value if inspect.ismodule(value) else inspect.getmodule(value)

@@ -12,6 +12,7 @@ from .grids import train_grid, train_supervised_many
 from .loop import TrainingDiverged
 from .settings import train_settings
 from .supervised import train_supervised
+from .sweeps import train_sweep
 
 __all__ = [
     "TrainingDiverged",
@@ -23,4 +24,5 @@ __all__ = [
     "train_settings",
     "train_supervised",
     "train_supervised_many",
+    "train_sweep",
 ]

@@ -23,12 +23,15 @@ WANTED = {
     "06_gradient_penalty",
     "07_double_backprop",
     "08_family_of_penalties",
+    "09_what_a_critic_remembers",
     "10_images",
     "11_exploding_gradients",
     "12_gradient_norm_scaling",
+    "13_choosing_the_threshold",
     "15_scaling_beyond_recurrent_networks",
     "16_bug_museum",
     "17_curve_clinic",
+    "18_at_scale",
 }
 TAGS = {
     *("remove-cell", "parameters", "hide-input", "hide-output", "hide-cell", "remove-input", "remove-output"),

@@ -30,7 +30,7 @@ MODULES = sorted((ROOT / "gpcore").rglob("*.py"))
 # The rooms of gpcore, and whom each may import besides itself. The checker stands on nothing but the checks of
 # arguments, for it judges code of any origin.
 SUBJECT = {"losses", "penalties", "lipschitz", "dirac"}
-SUBJECT |= {"scaling", "blocks", "thresholds", "per_sample", "_norms"}
+SUBJECT |= {"scaling", "blocks", "thresholds", "norm_log", "per_sample", "parallel", "_norms"}
 SUBJECT |= {"_refusals", "data", "datasets", "models", "metrics", "counting"}  # what experiments are made of
 ROOMS = {
     "_checks": set(),
@@ -76,7 +76,8 @@ def test_lock_pins_every_package_once_and_in_order():
 def test_lock_satisfies_what_pyproject_asks_for():
     pinned = {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in LOCK)}
     project = PYPROJECT["project"]
-    for text in project["dependencies"] + project["optional-dependencies"]["book"]:
+    extras = project["optional-dependencies"]
+    for text in project["dependencies"] + extras["book"] + extras["cluster"]:
         requirement = Requirement(text)
         assert pinned[canonicalize_name(requirement.name)] in requirement.specifier, text
     # Lower bounds alone, or Colab would have to exchange its own torch.
@@ -102,7 +103,7 @@ def test_conda_gives_the_same_environment():
 
 def test_gpcore_imports_nothing_that_it_does_not_ask_for():
     modules = {"torch", "numpy", "sklearn", "ot", "matplotlib", "tqdm", "yaml", "IPython"}
-    modules |= {"PIL"}  # comes with matplotlib
+    modules |= {"PIL", "joblib"}  # come with matplotlib and scikit-learn
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -224,3 +224,13 @@ def test_no_plot_writes_a_colour_that_the_page_cannot_change(ax):
     plots.trajectory(ax, [[1.0, 1.0], [2.0, 2.0]])
     svg = re.sub(r"var\([^)]*\)", "", to_svg(ax))
     assert not re.findall(r"#[0-9a-f]{6}\b", svg)
+
+
+def test_thresholds_on_a_log_say_what_they_would_have_clipped(ax):
+    plots.thresholds(ax, [1.0, 5.0, float("inf"), 1.0, 10.0, 4.0, 1.0, 1.0], taus=[2.0, 6.0])
+    assert [line.get_label() for line in ax.lines] == ["norm", "2: clips 43%, stretches 2", "6: clips 14%, stretches 1"]
+    assert [line.get_ydata()[0] for line in ax.lines[1:]] == [2.0, 6.0]
+    assert ax.get_yscale() == "log" and ax.lines[0].get_xdata().tolist() == [0, 1, 3, 4, 5, 6, 7]
+    assert "threshold 6: clips 14%, stretches 1" in [text for _, text in ax.figure.gp_said]
+    with pytest.raises(ValueError, match="1 to 6 series"):
+        plots.thresholds(ax, [1.0], taus=[])

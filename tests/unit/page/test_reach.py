@@ -151,6 +151,17 @@ def test_a_chapter_reaches_what_it_names_and_what_that_uses():
     assert ("data", "*") in names("x = gp.data")
 
 
-@pytest.mark.parametrize("code", ["gp.nothing_of_the_kind()", "getattr(gp, x)", "from gpcore.data import digits"])
+def test_an_import_that_names_what_it_takes_reaches_that():
+    one = runs.reached("from gpcore.data import digits, swiss_roll\nx = 1")
+    assert one == runs.reached("gp.data.digits(gp.data.swiss_roll)")
+    inner = {name for path, name in runs.reached("    from gpcore.training.loop import seeded") if path.stem == "loop"}
+    assert inner == {"", "Callable", "nn", "seeded", "torch"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["gp.nothing_of_the_kind()", "getattr(gp, x)", "from gpcore import data", "import gpcore.data",
+     "from gpcore.data import *", "from gpcore.data import digits as d", "from gpcore.nowhere import x"],
+)  # fmt: skip
 def test_what_cannot_be_told_reaches_everything(code):
     assert runs.reached(code) == {(path, "*") for path in runs.PACKAGE.rglob("*.py")}

@@ -1,0 +1,212 @@
+"""Grids of settings, each with all its seeds, on whatever there is: the cores of this machine, a cluster, a queue.
+
+The seeds of one setting are replicas in one process (:func:`gpcore.train_many`); settings go to processes through
+joblib, which scikit-learn brings. A worker is handed a configuration and hands back numbers; the process that asked
+writes them to disk, one record per setting, so that what is there is not done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import threading
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import checkpoint
+from .adversarial import train_many
+from .config import Config, History, adversarial_budget
+from .grids import train_supervised_many
+from .loop import check_seeds, fingerprint, progress_bar, resolve_device
+from .run import Run
+from .supervised_config import SupervisedConfig, SupervisedHistory, new_history
+
+Runs = list[History] | list[SupervisedHistory]
+Evaluate = Mapping[str, Callable[[Tensor], float]]
+
+_TRIES = 3  # how often in a row workers may be killed before anything is finished
+_ALONE = threading.Lock()  # initial weights are drawn from the process's own generator, which threads would share
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Task:
+    """One setting with all its seeds, as it is handed to a worker."""
+
+    config: Config | SupervisedConfig
+    seeds: list[int]
+    evaluate: Evaluate | None
+    resume: Path | None
+
+    def mark(self) -> str:
+        """What the result depends on."""
+        rest = dataclasses.replace(self, config=None, resume=None)
+        return f"{fingerprint(self.config)[:8]}{fingerprint(rest)[:8]}"
+
+    def run(self) -> list[dict]:
+        """Train on one thread, whatever the machine: more would fight with the other workers' and round otherwise."""
+        with _ALONE, _one_quiet_thread():
+            if isinstance(self.config, Config):
+                runs = train_many(self.config, self.seeds, evaluate=self.evaluate, resume=self.resume)
+            else:
+                runs = train_supervised_many(self.config, self.seeds, resume=self.resume)
+        return [_packed(run) for run in runs]
+
+
+@contextlib.contextmanager
+def _one_quiet_thread():
+    threads, shown = torch.get_num_threads(), os.environ.get("GPCORE_PROGRESS")
+    torch.set_num_threads(1)
+    os.environ["GPCORE_PROGRESS"] = "0"  # one bar for all settings
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        os.environ.pop("GPCORE_PROGRESS")
+        if shown is not None:
+            os.environ["GPCORE_PROGRESS"] = shown
+
+
+def _packed(run: History | SupervisedHistory) -> dict:
+    """A history as plain numbers and tensors on the CPU."""
+    logged = {name: value for name, value in vars(run).items() if name != "budget"}
+    networks = {name: logged.pop(name) for name, value in list(logged.items()) if isinstance(value, nn.Module)}
+    states = {name: {k: v.cpu() for k, v in network.state_dict().items()} for name, network in networks.items()}
+    return {"logged": logged, "networks": states}
+
+
+def _unpacked(config: Config | SupervisedConfig, saved: dict) -> History | SupervisedHistory:
+    config = dataclasses.replace(config, seed=saved["logged"]["seed"])
+    if isinstance(config, Config):
+        run = Run(config, adversarial_budget(config)).history
+    else:
+        run = new_history(config, resolve_device(config.device))
+    for name, state in saved["networks"].items():
+        getattr(run, name).load_state_dict(state)
+    for name, value in saved["logged"].items():
+        setattr(run, name, value)
+    return run
+
+
+def _parallel(workers: int | str | None):
+    """joblib's engine, with the number of processes that there are cores for."""
+    import joblib
+
+    workers = os.environ.get("GPCORE_WORKERS") or None if workers is None else workers
+    if isinstance(workers, str) and not workers.isdecimal():
+        place = joblib.parallel_config("dask", scheduler_host=workers)
+        workers = None
+    else:
+        place = contextlib.nullcontext()
+    if workers is not None and not (str(workers).isdecimal() and int(workers) > 0):
+        raise ValueError(f"workers must be a whole number of at least 1 or a scheduler's address, got {workers!r}")
+    with place:
+        room = joblib.effective_n_jobs(-1)
+        n_jobs = room if workers is None else min(int(workers), room)
+        # Settings take seconds or hours: no two of them in one parcel.
+        return joblib.Parallel(n_jobs, return_as="generator_unordered", batch_size=1)
+
+
+def _named(name: Hashable, task: _Task) -> tuple[Hashable, list[dict]]:
+    return name, task.run()
+
+
+def _as_they_finish(tasks: Mapping[Hashable, _Task], workers) -> Iterator[tuple[Hashable, list[dict]]]:
+    """Names and results, in any order. A killed worker takes its pool with it: what is missing is handed out again."""
+    import joblib
+
+    todo, tries = dict(tasks), 0
+    while todo:
+        before, parallel = len(todo), _parallel(workers)
+        try:
+            for name, found in parallel(joblib.delayed(_named)(*item) for item in list(todo.items())):
+                del todo[name]
+                yield name, found
+        except BrokenProcessPool:
+            tries = 0 if len(todo) < before else tries + 1
+            if tries == _TRIES:
+                raise
+
+
+def train_sweep(
+    settings: Mapping[Hashable, Config | SupervisedConfig],
+    seeds: Iterable[int],
+    *,
+    evaluate: Evaluate | None = None,
+    folder: Path | str | None = None,
+    workers: int | str | None = None,
+) -> dict[Hashable, Any]:
+    """Train every setting once per seed: seeds at once in one process, settings in several.
+
+    The runs are those of :func:`gpcore.train_many` (or :func:`gpcore.train_supervised_many`) on one thread, bit for
+    bit, wherever they are made. A run that diverges has ``diverged_at`` set, is named beside the progress bar, and
+    stops nothing.
+
+    Processes are joblib's, on this machine. ``with joblib.parallel_config(backend="dask"):`` around the call sends it
+    to the Dask cluster of the current client. For a queue such as Slurm's let each job train one setting into a common
+    ``folder`` (``executor.submit(gp.train_sweep, {name: config}, seeds, folder=folder, workers=1)`` with submitit), and
+    call it for all of them afterwards, which reads what is there.
+
+    Args:
+        settings: name -> configuration; ``config.seed`` is not used.
+        seeds: at least one, each once.
+        evaluate: as for :func:`gpcore.train`, for adversarial runs.
+        folder: one record per setting is kept here, and what has a record is not trained again. Where a worker is
+            killed, what others had finished stays; the settings under way begin again, or go on from their last
+            checkpoint here. Workers on other machines need to see the folder.
+        workers: how many processes, at most one per core, or the address of a Dask scheduler, as
+            ``"tcp://10.0.0.1:8786"``. None: what the environment variable ``GPCORE_WORKERS`` says, or one per core.
+
+    Returns:
+        The histories, one per seed, under the settings' names, in the order of ``settings``.
+
+    Raises:
+        ValueError: no setting, no seed or one twice, ``workers`` of another kind; ``evaluate`` for supervised runs.
+        TypeError: a setting that is no configuration.
+        BrokenProcessPool: workers were killed three times running and nothing got finished.
+
+    Example:
+        >>> config = gp.Config(steps=3, n_critic=1, batch_size=8, width=8, device="cpu")
+        >>> runs = gp.train_sweep({"small": config}, seeds=range(2), workers=1)
+        >>> [history.seed for history in runs["small"]]
+        [0, 1]
+    """
+    settings, seeds = dict(settings), check_seeds(seeds)
+    if not settings:
+        raise ValueError("settings must hold at least one, got none")
+    for name, config in settings.items():
+        if not isinstance(config, (Config, SupervisedConfig)):
+            raise TypeError(f"settings must hold configurations, got {type(config).__name__} for {name!r}")
+        if evaluate is not None and isinstance(config, SupervisedConfig):
+            raise ValueError(f"evaluate must be None for supervised runs, got {list(evaluate)} with {name!r}")
+    folder = None if folder is None else Path(folder).resolve()
+    tasks, marks, records, results = {}, {}, {}, {}
+    for name, config in settings.items():
+        task = _Task(dataclasses.replace(config, seed=0), seeds, evaluate, None)
+        marks[name] = task.mark()
+        if folder is not None:
+            stem = f"{re.sub(r'[^A-Za-z0-9.=-]+', '-', str(name)).strip('-')[:80]}-{marks[name]}"
+            records[name] = folder / f"{stem}.pt"
+            task = dataclasses.replace(task, resume=folder / f"{stem}.part")
+            if saved := checkpoint.load(records[name], marks[name]):
+                results[name] = saved["runs"]
+                continue
+        tasks[name] = task
+    with progress_bar(len(settings), len(results), "settings") as bar:
+        for name, found in _as_they_finish(tasks, workers):
+            results[name] = found
+            if folder is not None:
+                checkpoint.save(records[name], {"fingerprint": marks[name], "runs": found})
+                for part in folder.glob(f"{tasks[name].resume.name}*"):
+                    part.unlink()
+            bar.update()
+            ended = [saved["logged"]["seed"] for saved in found if saved["logged"]["diverged_at"] is not None]
+            if ended and not bar.disable:
+                bar.write(f"{name} diverged with seed {', '.join(map(str, ended))}", file=bar.fp)
+    return {name: [_unpacked(config, saved) for saved in results[name]] for name, config in settings.items()}
