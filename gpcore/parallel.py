@@ -30,12 +30,14 @@ def average_gradients_(parameters: Parameters, samples: float | None = None) -> 
 
     All gradients travel in one buffer, in one reduction. Call it after the last ``backward()`` and before the gradients
     are scaled; every process must call it, with the same parameters in the same order. A parameter without a gradient
-    counts as 0 where another process has one, and is left alone where none has.
+    counts as 0 where another process has one, and is left alone where none has. An error on one process, as one that is
+    raised here, leaves the others waiting until their process group's timeout.
 
     Args:
         parameters: those of the network, which each process holds as a whole.
         samples: n_r, over how many samples this process took its mean; the result is then that of one process with
-            all samples. None: every process counts the same, as under ``DistributedDataParallel``.
+            all samples. 0: this process had none, and its gradients, which may be NaN, do not count. None: every
+            process counts the same, as under ``DistributedDataParallel``.
 
     Raises:
         RuntimeError: ``torch.distributed`` has not been started. TypeError: ``parameters`` hold something else than
@@ -65,7 +67,8 @@ def average_gradients_(parameters: Parameters, samples: float | None = None) -> 
 
     # Sums in 16 bits would lose what they add. The last numbers say who has a gradient, and how many samples there are.
     kind = functools.reduce(torch.promote_types, (p.dtype for p in trained), torch.float32)
-    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+    # Of no samples the mean is NaN, and so is 0 times it.
+    gradients = [torch.zeros_like(p) if p.grad is None or n == 0 else p.grad for p in trained]
     known = torch.tensor([*(float(p.grad is not None) for p in trained), 1.0])
     parts = [*(gradient.reshape(-1) for gradient in gradients), known]
     buffer = n * torch.cat([part.to(gradients[0].device if gradients else "cpu", kind) for part in parts])
@@ -83,26 +86,34 @@ def average_gradients_(parameters: Parameters, samples: float | None = None) -> 
 
 # What each process runs: the function and the results lie in the folder that it is given.
 _SCRIPT = """
-import pathlib, pickle, sys
+import contextlib, pathlib, pickle, sys
 import torch.distributed as dist
 
 dist.init_process_group("gloo")
 folder = pathlib.Path(sys.argv[1])
-found = pickle.loads((folder / "function").read_bytes())()
+with open(folder / f"shown-{dist.get_rank()}", "w", 1) as shown, contextlib.redirect_stdout(shown):
+    found = pickle.loads((folder / "function").read_bytes())()
 (folder / f"found-{dist.get_rank()}").write_bytes(pickle.dumps(found))
 dist.barrier()
 dist.destroy_process_group()
 """
 
 
-def on_processes(function: Callable[[], Any], processes: int = 2) -> list:
+def on_processes(function: Callable[[], Any], processes: int = 2, timeout: float = 600) -> list:
     """Call ``function()`` in several new processes of ``torch.distributed`` on this machine; what each returned.
 
     ``torchrun`` starts them with the back end gloo, which needs no GPU, on one thread each. The function is pickled by
     value, so that it may stand in a notebook's cell. It takes some seconds: every process imports PyTorch.
+    What the function prints is shown at the end, process by process.
+
+    Args:
+        function: without arguments; what it returns is pickled.
+        processes: how many.
+        timeout: seconds until processes that are not finished, such as those that wait for each other, are ended.
 
     Raises:
-        RuntimeError: a process failed; the message is the end of what it wrote. ValueError: no process.
+        RuntimeError: a process failed; the message is the end of what it wrote. TimeoutError: they took longer than
+            ``timeout``. ValueError: no process, or a timeout that is not positive.
 
     Example:
         >>> gp.on_processes(lambda: torch.distributed.get_rank())
@@ -110,10 +121,11 @@ def on_processes(function: Callable[[], Any], processes: int = 2) -> list:
     """
     if not isinstance(processes, int) or processes < 1:
         raise ValueError(f"processes must be a whole number of at least 1, got {processes!r}")
+    _checks.positive("timeout", timeout)
     import joblib  # comes with scikit-learn
 
     # Gloo looks up the machine's name, which laptops and containers may not know; the loopback device needs no name.
-    environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
+    environment = {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"} | os.environ
     paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     with tempfile.TemporaryDirectory() as name:
@@ -122,7 +134,18 @@ def on_processes(function: Callable[[], Any], processes: int = 2) -> list:
         (folder / "function").write_bytes(pickle.dumps(joblib.wrap_non_picklable_objects(function)))
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
         command = [*torchrun, str(folder / "run.py"), name]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"a process failed:\n{done.stderr[-4000:]}")
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+            try:
+                _, problem = run.communicate(timeout=timeout)
+            except BaseException as stopped:
+                run.terminate()  # torchrun then ends its processes; killed, it would leave them behind
+                run.communicate()
+                if isinstance(stopped, subprocess.TimeoutExpired):
+                    raise TimeoutError(f"processes were not finished within {timeout} seconds") from None
+                raise
+            finally:
+                for shown in (folder / f"shown-{rank}" for rank in range(processes)):
+                    print(shown.read_text() if shown.exists() else "", end="")
+        if run.returncode:
+            raise RuntimeError(f"a process failed:\n{problem.decode(errors='replace')[-4000:]}")
         return [pickle.loads((folder / f"found-{rank}").read_bytes()) for rank in range(processes)]

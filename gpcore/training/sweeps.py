@@ -32,7 +32,16 @@ Runs = list[History] | list[SupervisedHistory]
 Evaluate = Mapping[str, Callable[[Tensor], float]]
 
 _TRIES = 3  # how often in a row workers may be killed before anything is finished
-_ALONE = threading.Lock()  # initial weights are drawn from the process's own generator, which threads would share
+_ALONE = threading.RLock()  # initial weights are drawn from the process's own generator, which threads would share
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Marked:
+    """What a result depends on besides the configuration."""
+
+    seeds: list[int]
+    evaluate: Evaluate | None
+    versions: tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,8 +54,10 @@ class _Task:
     resume: Path | None
 
     def mark(self) -> str:
-        """What the result depends on."""
-        rest = dataclasses.replace(self, config=None, resume=None)
+        """What the result depends on, but for the values of globals that a function reads."""
+        from .. import __version__  # set when all of gpcore has been imported
+
+        rest = _Marked(self.seeds, self.evaluate, (__version__, torch.__version__))
         return f"{fingerprint(self.config)[:8]}{fingerprint(rest)[:8]}"
 
     def run(self) -> list[dict]:
@@ -68,7 +79,7 @@ def _one_quiet_thread():
         yield
     finally:
         torch.set_num_threads(threads)
-        os.environ.pop("GPCORE_PROGRESS")
+        os.environ.pop("GPCORE_PROGRESS", None)
         if shown is not None:
             os.environ["GPCORE_PROGRESS"] = shown
 
@@ -145,13 +156,14 @@ def train_sweep(
     """Train every setting once per seed: seeds at once in one process, settings in several.
 
     The runs are those of :func:`gpcore.train_many` (or :func:`gpcore.train_supervised_many`) on one thread, bit for
-    bit, wherever they are made. A run that diverges has ``diverged_at`` set, is named beside the progress bar, and
-    stops nothing.
+    bit on the same processor and PyTorch. A run that diverges has ``diverged_at`` set, is named beside the
+    progress bar, and stops nothing.
 
     Processes are joblib's, on this machine. ``with joblib.parallel_config(backend="dask"):`` around the call sends it
-    to the Dask cluster of the current client. For a queue such as Slurm's let each job train one setting into a common
-    ``folder`` (``executor.submit(gp.train_sweep, {name: config}, seeds, folder=folder, workers=1)`` with submitit), and
-    call it for all of them afterwards, which reads what is there.
+    to the Dask cluster of the current client; start its workers with ``--nthreads 1``, since threads of one process
+    train one after another. Workers on one GPU share its memory: give ``workers`` a number. For a queue such as Slurm's
+    let each job train one setting into a common ``folder`` (``executor.submit(gp.train_sweep, {name: config}, seeds,
+    folder=folder, workers=1)`` with submitit), and call it for all of them afterwards, which reads what is there.
 
     Args:
         settings: name -> configuration; ``config.seed`` is not used.
@@ -159,7 +171,9 @@ def train_sweep(
         evaluate: as for :func:`gpcore.train`, for adversarial runs.
         folder: one record per setting is kept here, and what has a record is not trained again. Where a worker is
             killed, what others had finished stays; the settings under way begin again, or go on from their last
-            checkpoint here. Workers on other machines need to see the folder.
+            checkpoint here. Workers on other machines need to see the folder. Another configuration, other seeds,
+            judges or versions of gpcore and PyTorch make another record; other values of globals that a function reads
+            do not.
         workers: how many processes, at most one per core, or the address of a Dask scheduler, as
             ``"tcp://10.0.0.1:8786"``. None: what the environment variable ``GPCORE_WORKERS`` says, or one per core.
 
@@ -167,9 +181,11 @@ def train_sweep(
         The histories, one per seed, under the settings' names, in the order of ``settings``.
 
     Raises:
-        ValueError: no setting, no seed or one twice, ``workers`` of another kind; ``evaluate`` for supervised runs.
+        ValueError: no setting, no seed or one twice, ``workers`` of another kind; ``evaluate`` for supervised runs; two
+            settings with one record in ``folder``, as two names that differ in a blank make them.
         TypeError: a setting that is no configuration.
-        BrokenProcessPool: workers were killed three times running and nothing got finished.
+        BrokenProcessPool: workers were killed three times running and nothing got finished. On Dask, which tries
+            again by itself, it is ``distributed.KilledWorker``.
 
     Example:
         >>> config = gp.Config(steps=3, n_critic=1, batch_size=8, width=8, device="cpu")
@@ -192,7 +208,9 @@ def train_sweep(
         marks[name] = task.mark()
         if folder is not None:
             stem = f"{re.sub(r'[^A-Za-z0-9.=-]+', '-', str(name)).strip('-')[:80]}-{marks[name]}"
-            records[name] = folder / f"{stem}.pt"
+            if (record := folder / f"{stem}.pt") in records.values():
+                raise ValueError(f"settings must have records of their own, got {record.name} twice, for {name!r}")
+            records[name] = record
             task = dataclasses.replace(task, resume=folder / f"{stem}.part")
             if saved := checkpoint.load(records[name], marks[name]):
                 results[name] = saved["runs"]
@@ -203,8 +221,9 @@ def train_sweep(
             results[name] = found
             if folder is not None:
                 checkpoint.save(records[name], {"fingerprint": marks[name], "runs": found})
-                for part in folder.glob(f"{tasks[name].resume.name}*"):
-                    part.unlink()
+                part = tasks[name].resume
+                for path in (part, *(part.with_name(f"{part.name}-seed{seed}") for seed in seeds)):
+                    path.unlink(missing_ok=True)
             bar.update()
             ended = [saved["logged"]["seed"] for saved in found if saved["logged"]["diverged_at"] is not None]
             if ended and not bar.disable:

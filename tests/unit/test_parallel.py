@@ -1,5 +1,8 @@
 """The average over processes: two of them on this machine against the closed form, and what is refused."""
 
+import os
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,52 @@ def test_a_process_that_fails_is_reported():
         gp.on_processes(fails, 1)
     with pytest.raises(ValueError, match="processes must be a whole number of at least 1, got 0"):
         gp.on_processes(fails, 0)
+
+
+def test_a_process_without_samples_has_gradients_that_do_not_count():
+    """The mean over no samples is NaN, and 0 times it is NaN too."""
+
+    def experiment():
+        p, empty = torch.nn.Parameter(torch.zeros(2)), dist.get_rank() == 1
+        p.grad = torch.tensor([torch.nan, torch.inf] if empty else [3.0, 4.0])
+        gp.average_gradients_([p], samples=0 if empty else 2)
+        return p.grad.tolist()
+
+    assert gp.on_processes(experiment) == [[3.0, 4.0], [3.0, 4.0]]
+
+
+def test_what_the_function_prints_is_shown_process_by_process(capfd, monkeypatch):
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo,lo")  # the user's own device stays
+
+    def prints():
+        print("first", dist.get_rank(), os.environ["GLOO_SOCKET_IFNAME"])
+        print("last")
+
+    gp.on_processes(prints)
+    assert capfd.readouterr().out == "first 0 lo,lo\nlast\nfirst 1 lo,lo\nlast\n"
+
+
+def test_processes_that_wait_for_ever_are_ended(tmp_path, monkeypatch):
+    def waits():
+        (tmp_path / str(os.getpid())).touch()
+        if dist.get_rank() == 0:
+            time.sleep(1000)
+        dist.barrier()
+
+    communicate = subprocess.Popen.communicate
+
+    def once_both_run(run, timeout=None):  # on a busy machine they take longer to start than the test's second
+        while timeout and run.poll() is None and len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.1)
+        return communicate(run, timeout=timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", once_both_run)
+    with pytest.raises(TimeoutError, match="not finished within 1 seconds"):
+        gp.on_processes(waits, timeout=1)
+    left = [path.name for path in tmp_path.iterdir()]
+    assert len(left) == 2 and not any(Path("/proc", name).exists() for name in left)
+    with pytest.raises(ValueError, match="timeout must be"):
+        gp.on_processes(waits, timeout=0)
 
 
 @pytest.fixture

@@ -170,6 +170,28 @@ def test_a_setting_that_was_killed_goes_on_from_its_checkpoint(tmp_path, monkeyp
     assert [path.suffix for path in tmp_path.iterdir()] == [".pt"]
 
 
+def test_a_record_of_another_version_is_not_read(tmp_path, monkeypatch):
+    for module in (gp, torch):
+        gp.train_sweep({"a": BASE}, SEEDS, folder=tmp_path, workers=1)
+        monkeypatch.setattr(module, "__version__", "0.0.1")
+    gp.train_sweep({"a": BASE}, SEEDS, folder=tmp_path, workers=1)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_only_the_checkpoints_of_the_setting_itself_are_removed(tmp_path):
+    config = dataclasses.replace(SETTINGS["one by one"], checkpoint_every=4)
+    stem = f"a-{sweeps._Task(dataclasses.replace(config, seed=0), SEEDS, None, None).mark()}"
+    other = tmp_path / f"{stem}.part-seed0.part1"  # what another process is writing
+    other.touch()
+    gp.train_sweep({"a": config}, SEEDS, folder=tmp_path, workers=1)
+    assert {path.name for path in tmp_path.iterdir()} == {other.name, f"{stem}.pt"}
+
+
+def test_a_judge_may_train_a_sweep_of_its_own():
+    judges = {"nested": lambda samples: float(len(gp.train_sweep({"b": BASE}, [0], workers=1)))}
+    assert set(gp.train_sweep({"a": BASE}, [0], evaluate=judges, workers=1)["a"][0].scores["nested"]) == {1.0}
+
+
 @two_cores
 def test_threads_times_processes_do_not_exceed_the_cores():
     judges = {"threads": lambda samples: torch.get_num_threads(), "process": lambda samples: os.getpid()}
@@ -216,7 +238,7 @@ def test_a_run_that_diverged_is_named_beside_the_bar(monkeypatch, capsys):
     assert "diverges diverged with seed 0, 3" in shown and "replicas diverged" not in shown and "settings" in shown
 
 
-def test_what_is_no_sweep_is_refused():
+def test_what_is_no_sweep_is_refused(tmp_path):
     with pytest.raises(ValueError, match="settings must hold at least one"):
         gp.train_sweep({}, SEEDS)
     with pytest.raises(ValueError, match="seeds must name"):
@@ -229,3 +251,7 @@ def test_what_is_no_sweep_is_refused():
     config = gp.sequence_task("temporal_order", length=10, hidden=4, steps=3, device="cpu")
     with pytest.raises(ValueError, match="evaluate must be None for supervised runs"):
         gp.train_sweep({"a": config}, SEEDS, evaluate=JUDGES)
+    near = {"a b": BASE, "a-b": BASE}
+    with pytest.raises(ValueError, match="settings must have records of their own, got a-b-.* twice, for 'a-b'"):
+        gp.train_sweep(near, SEEDS, folder=tmp_path)
+    assert not list(tmp_path.iterdir())
