@@ -120,6 +120,10 @@ SMALLER = """
     08|W1, R1, non-saturating, w = 10 < 08|W1, two-sided, non-saturating, w = 10
     08|W1, R2, non-saturating, w = 10 < 08|W1, DRAGAN, non-saturating, w = 10
     08|W1, R1 + R2, non-saturating, w = 10 < 08|W1, lazy, R1 + R2, non-saturating, w = 10
+    09|two-sided, 2: norm < 09|no penalty: norm
+    09|weight decay, 10: norm < 09|no penalty: norm
+    09|R1, 100, 1024 samples: memory < 09|no penalty, 1024 samples: memory
+    09|digits, none, moved: memory < 09|digits, none: memory
     03|effective modes: 10 times, 3 steps < 03|effective modes: 10 times, 3 steps, R1
     03|effective modes: 3 times, 1 step < 03|effective modes: 3 times, 1 step, R1
     03|effective modes, critic with R1 held still < 03|effective modes: 10 times, 3 steps, R1
