@@ -3,8 +3,8 @@
 The log is a sequence of norms *before* scaling, one per step, from any program. From a file of comma-separated values
 with a header: ``norms = numpy.genfromtxt("log.csv", delimiter=",", names=True)["grad_norm"]``.
 
-A log tells what a threshold would have done to *these* gradients. A run that is clipped goes elsewhere, and meets
-others: chapter 13 measures by how much the share of clipped steps then differs.
+A log tells what a threshold would have done to *these* gradients. A run that is clipped takes another path and has
+other norms: chapter 13 measures by how much the share of clipped steps then differs.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def build() -> None:
     command = [str(Path(sys.executable).parent / "jupyter-book"), "build", ".", "-W", "--keep-going", "-n", "-q"]
     finished = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL)
     if finished.returncode:
-        sys.exit("book: the build failed; warnings count as errors, and the first of them above is the one to mend")
+        sys.exit("book: the build failed; warnings count as errors, and the first of them above is the one to fix")
     if wanted:
         STAMP.write_text(wanted)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import os
 import re
 import threading
@@ -55,9 +56,8 @@ class _Task:
 
     def mark(self) -> str:
         """What the result depends on, but for the values of globals that a function reads."""
-        from .. import __version__  # set when all of gpcore has been imported
-
-        rest = _Marked(self.seeds, self.evaluate, (__version__, torch.__version__))
+        gpcore = importlib.import_module(__name__.partition(".")[0])  # whole only when this module has been read
+        rest = _Marked(self.seeds, self.evaluate, (gpcore.__version__, torch.__version__))
         return f"{fingerprint(self.config)[:8]}{fingerprint(rest)[:8]}"
 
     def run(self) -> list[dict]:

@@ -8,6 +8,8 @@ import pytest
 import yaml
 from sections import TEXTS, links
 
+import gpcore
+
 INTRO = TEXTS["book/intro"].split("## Why measure it")[0]
 README = (chapters.ROOT / "README.md").read_text(encoding="utf-8")
 TITLE = yaml.safe_load((chapters.ROOT / "_config.yml").read_text(encoding="utf-8"))["title"]
@@ -41,6 +43,7 @@ def test_the_readme_shows_what_the_book_does():
 def test_all_call_it_by_one_name():
     cited = yaml.safe_load((chapters.ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert cited["title"] == TITLE and cited["cff-version"] == "1.2.0" and cited["authors"] and cited["message"]
+    assert cited["version"] == gpcore.__version__
     assert README.startswith(f"# {TITLE}\n") and TEXTS["book/intro"].startswith(f"# {TITLE}\n")
 
 
