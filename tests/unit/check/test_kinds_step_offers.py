@@ -225,6 +225,18 @@ def test_methods_have_their_object_s_parts_replaced():
     assert "it clips by norm at 0.25, a number of its own" in said(check_scaling(trainer.train_step))
 
 
+def test_a_check_that_is_interrupted_leaves_the_object_as_it_was():
+    class Interrupted(Trainer):
+        def train_step(self, batch):
+            raise KeyboardInterrupt
+
+    trainer = Interrupted()
+    before = dict(vars(trainer))
+    with pytest.raises(KeyboardInterrupt):
+        check_scaling(trainer.train_step)
+    assert vars(trainer) == before
+
+
 # ---------------------------------------------------------------- what cannot be offered
 
 

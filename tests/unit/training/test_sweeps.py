@@ -80,7 +80,8 @@ def test_what_has_a_record_is_read_and_what_has_none_is_trained(tmp_path, monkey
     assert len(trained) == 3 and all_same(again, loop)
     trained.clear()
     # The seed of a configuration is not used; everything else makes another setting, whatever its name.
-    gp.train_sweep({"replicas": dataclasses.replace(BASE, seed=5)}, SEEDS, evaluate=JUDGES, folder=tmp_path / "new")
+    reseeded = {"replicas": dataclasses.replace(BASE, seed=5)}
+    gp.train_sweep(reseeded, SEEDS, evaluate=JUDGES, folder=tmp_path / "new", workers=1)
     assert not trained
     for settings, seeds, judges in (
         ({"replicas": dataclasses.replace(BASE, weight=3.0)}, SEEDS, JUDGES),
