@@ -73,8 +73,8 @@ def lab(tmp_path_factory):
     finally:
         server.send_signal(signal.SIGTERM)
         try:
-            server.wait(60)
-        except subprocess.TimeoutExpired:  # a busy machine: its kernels are still being ended
+            server.wait(5)
+        except subprocess.TimeoutExpired:  # it waits for its kernels, which end by themselves when it is gone
             server.kill()
             server.wait()
 
