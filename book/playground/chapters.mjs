@@ -43,6 +43,19 @@ const CHAPTERS = {
     { "threshold off": [[400, {}], [400, { threshold: 0 }]], "smaller rate": [[400, { threshold: 0, lrCritic: 0.01 }]] },
   ],
 };
+const SCALINGS = { off: { threshold: 0 }, "threshold 1": {}, AutoClip: { scaling: "autoclip" }, ZClip: { scaling: "zclip" } };
+const [opened12] = CHAPTERS["12"];
+CHAPTERS["13"] = [
+  { ...opened12, scaling: "autoclip" },
+  Object.fromEntries(
+    [0.01, 0.1].flatMap((lrCritic) =>
+      Object.entries(SCALINGS).map(([name, change]) => [
+        `${name}, ${lrCritic}`,
+        [[400, { scaling: "clip_norm", ...change, lrCritic }]],
+      ]),
+    ),
+  ),
+];
 const [seeds = 10, only, most = Infinity] = process.argv.slice(2);
 
 function cut(phases) {

@@ -2,7 +2,7 @@
 
     python book/tools/playground_seen.py [WORD]     everything, or what has the word in its name
 
-The round buttons, the experiments of ``book/live.md`` and the small pages of chapters 3 and 8, each at some steps of a
+The round buttons, the experiments of ``book/live.md`` and the small pages of chapters 3, 8 and 13, each at some steps of a
 run. The sentences about them are tested on these looks, and the looks against new runs of the engine.
 """
 
@@ -25,7 +25,7 @@ PRESETS = {
     "scale the norms": 500,
 }
 EXPERIMENTS = {1: 300, 2: 300, 3: 200, 4: 300, 5: 500, 6: 800, 7: 300}
-CHAPTERS = ("03", "08")
+CHAPTERS = ("03", "08", "13")
 FIELDS = ("step", "modes", "distance", "middle", "steepest", "criticLoss", "generatorNorm", "diverged")
 LOOKS = 8
 

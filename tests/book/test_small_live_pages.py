@@ -17,6 +17,7 @@ SMALL = {
     "06_gradient_penalty": (["constraint", "weight", "criticSteps"], "gp_one_sided", "ArrowDown"),
     "08_family_of_penalties": (["constraint", "every"], "r1", "ArrowUp"),
     "12_gradient_norm_scaling": (["threshold", "lrCritic"], "10", "End"),
+    "13_choosing_the_threshold": (["scaling", "threshold", "lrCritic"], "zclip", "ArrowDown"),
 }
 each_chapter = pytest.mark.parametrize("chapter", SMALL)
 ROOT = "[data-living-page]"

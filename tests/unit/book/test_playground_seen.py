@@ -167,6 +167,17 @@ def test_chapter_8_says_what_its_small_page_shows():
     assert {seed[-1]["step"] for run in SEEN["chapter 08"] for seed in looks("chapter 08", run)} == {800}
 
 
+def test_chapter_13_says_what_its_small_page_shows():
+    lost = {run: at_end("chapter 13", run, lambda look: look["diverged"]) for run in SEEN["chapter 13"]}
+    assert {run: count for run, count in lost.items() if count} == {"off, 0.1": 10, "ZClip, 0.1": 4}
+    assert spread("chapter 13", "AutoClip, 0.1", "distance") == (0.34, 0.36, 0.40)
+    assert spread("chapter 13", "threshold 1, 0.1", "distance") == (0.34, 0.39, 0.45)
+    slow = {"AutoClip": 0.86, "off": 1.1, "ZClip": 1.6, "threshold 1": 1.6}
+    assert {run: spread("chapter 13", f"{run}, 0.01", "distance")[1] for run in slow} == slow
+    ended = {seed[-1]["step"] for run, count in lost.items() if not count for seed in looks("chapter 13", run)}
+    assert ended == {400}
+
+
 def test_there_is_a_record_of_every_preset_and_experiment():
     text = (ROOT / "book" / "live.md").read_text(encoding="utf-8")
     assert text.count('<a href="#') == len(EXPERIMENTS) == len(playground_seen.EXPERIMENTS)
