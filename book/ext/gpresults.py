@@ -108,6 +108,15 @@ NAMES = {
     "13": [
         (r"^the same, last step below half, over", "last step of Adam below half after a spike, counted over"),
     ],
+    "14": [
+        (r"^seeds ahead of none, (.+), clean$", r"seeds of 8 in which \1 beats none in a classifier, clean images"),
+        (r"^seeds ahead of none, (.+), noise$", r"seeds of 8 in which \1 beats none in a classifier, noisy images"),
+        (r"^seeds ahead of none, (.+), opponent$", r"seeds of 8 in which \1 beats none in a classifier, under attack"),
+        (r"^accuracy gained over", "accuracy gained by the Jacobian penalty at 900 unlabelled digits, over"),
+        (r"^seeds nearer than none", "seeds of 8 in which imitation is nearer to the expert than without a penalty"),
+        (r"^W1 to the expert, best rate, ", "W1 to the expert's pairs at the best rate, penalty: "),
+        (r"^different strings of 40, ", "balanced strings of 40 that are written, "),
+    ],
     "16": [
         (r"^W1, batch norm, ([\d.]+)$", r"W1 at the end, batch norm, penalty of weight \1"),
         (r"^error, ", "error of a network trained with: "),

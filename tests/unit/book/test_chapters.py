@@ -28,6 +28,7 @@ WANTED = {
     "11_exploding_gradients",
     "12_gradient_norm_scaling",
     "13_choosing_the_threshold",
+    "14_penalties_beyond_gans",
     "15_scaling_beyond_recurrent_networks",
     "16_bug_museum",
     "17_curve_clinic",
