@@ -79,6 +79,16 @@ def test_a_wrong_engine_is_noticed(tmp_path, name, right, wrong, kernel):
 
 
 @needs_node
+def test_scratch_memory_is_empty_whenever_it_is_taken():
+    code = f"""import {{ plainKernel }} from {json.dumps((FOLDER / "kernel.js").as_uri())};
+        const kernel = plainKernel();
+        kernel.take(5).fill(7);
+        kernel.release();
+        console.log(JSON.stringify([...kernel.take(5)]));"""
+    assert json.loads(node.run("--input-type=module", "-e", code)) == [0] * 5
+
+
+@needs_node
 def test_a_seed_repeats_a_run_bit_for_bit():
     for kernel, (same_seed, other_seed) in ask("repeat").items():
         assert same_seed and not other_seed, kernel

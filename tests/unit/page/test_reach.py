@@ -23,8 +23,13 @@ def through_folders(x):
 def lazily(x):
     from .inner.deep.leaf import bottom
     return bottom(x)
+def lazily_too(x):
+    from .tools import other as bottom
+    return bottom(x)
 def handed_on(x):
     return list(map(str, [tools]))
+def handed_on_from_a_folder(x):
+    return [deep.leaf]
 def circle(x):
     return pi * math.sqrt(x)
 class Kept:
@@ -77,7 +82,9 @@ ON_IMPORT_OF_TOOLS = {("tools.py", name) for name in ("TABLE", "listed", "secret
         ("by_module", {("tools.py", "other"), *ON_IMPORT_OF_TOOLS}),
         ("through_folders", {("inner/deep/leaf.py", "bottom")}),
         ("lazily", {("inner/deep/leaf.py", "bottom")}),
+        ("lazily_too", {("tools.py", "other"), *ON_IMPORT_OF_TOOLS}),
         ("handed_on", {("tools.py", "*"), *ON_IMPORT_OF_TOOLS}),
+        ("handed_on_from_a_folder", {("inner/deep/leaf.py", "*")}),
         ("circle", {("user.py", "pi"), ("user.py", "math")}),
         ("Kept", {("tools.py", "help_me"), *ON_IMPORT_OF_TOOLS}),
         ("tools", {("tools.py", "*"), *ON_IMPORT_OF_TOOLS}),
