@@ -45,7 +45,7 @@ def test_what_does_not_depend_on_training_is_asserted_always(preset):
         Study(preset).measure("norm", 5.1, always=(5, 5))
 
 
-@pytest.mark.parametrize("values", [[1.0, math.nan, 2.0], [math.inf]])
+@pytest.mark.parametrize("values", [[1.0, math.nan, 2.0], [math.inf], [1.0, 2.0, math.inf]])
 @pytest.mark.parametrize("preset", ["fast", "long"])
 def test_what_is_not_finite_is_no_measurement(preset, values):
     with pytest.raises(AssertionError, match="not all finite"):
