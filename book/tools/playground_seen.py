@@ -2,8 +2,8 @@
 
     python book/tools/playground_seen.py [WORD]     everything, or what has the word in its name
 
-The round buttons, the experiments of ``book/live.md`` and the small pages of chapters 3, 8 and 13, each at some steps of a
-run. The sentences about them are tested on these looks, and the looks against new runs of the engine.
+The round buttons, the experiments of ``book/live.md`` and the small pages of chapters 3, 8 and 13, each at some steps
+of a run. The sentences about them are tested on these looks, and the looks against new runs of the engine.
 """
 
 import json
