@@ -22,6 +22,7 @@ FIRST = """<!DOCTYPE html>
 <head>
 <meta charset="utf-8" />
 <title>{title}</title>
+<link rel="icon" href="_static/favicon.svg" />
 <meta http-equiv="refresh" content="0; url={first}" />
 </head>
 <body><main><h1>{title}</h1><p><a href="{first}">Open the book</a></p></main></body>
