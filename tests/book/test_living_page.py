@@ -383,7 +383,7 @@ def test_it_lives_inside_a_notebook_s_output(site, served, browser):  # noqa: F8
         gp.widgets.playground(loss="minimax", n_critic=2)
     markup = display.call_args[0][0].bundle["text/html"]
     with Visit(browser, served) as visit:
-        whole = f"<!doctype html><title>x</title>{markup}"
+        whole = f"<!doctype html><title>x</title><link rel=icon href='data:,'>{markup}"
         visit.page.route("**/alone.html", lambda route: route.fulfill(body=whole, content_type="text/html"))
         page = visit.open("alone.html")
         wait_for_step(page, 20)

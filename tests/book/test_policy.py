@@ -94,7 +94,8 @@ def test_a_living_page_in_a_frame_runs_under_the_page_s_policy(served, browser):
         gp.widgets.playground(loss="minimax")
     inner = html.escape(f"<!doctype html><title>x</title>{display.call_args[0][0].bundle['text/html']}")
     frame = f'<iframe srcdoc="{inner}" sandbox="allow-scripts" width="1200" height="800"></iframe>'
-    whole = gppolicy.with_policy(f"<!doctype html><meta charset='utf-8'><title>x</title>{frame}")
+    head = "<!doctype html><meta charset='utf-8'><title>x</title><link rel=icon href='data:,'>"
+    whole = gppolicy.with_policy(f"{head}{frame}")
     with Visit(browser, served) as visit:
         visit.page.route("**/framed.html", lambda route: route.fulfill(body=whole, content_type="text/html"))
         frame = visit.open("framed.html").frame_locator("iframe")

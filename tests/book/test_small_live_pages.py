@@ -224,7 +224,8 @@ def outputs(*calls: dict) -> str:
 
 
 def alone(visit, body: str):
-    whole = f"<!doctype html><title>x</title>{body}"
+    # An icon of its own: the browser would ask for one, and complain that there is none.
+    whole = f"<!doctype html><title>x</title><link rel=icon href='data:,'>{body}"
     visit.page.route("**/alone.html", lambda route: route.fulfill(body=whole, content_type="text/html"))
     return visit.open("alone.html")
 
