@@ -23,6 +23,8 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the pages were not opened")
+WATCH = """window.broken = []; addEventListener('securitypolicyviolation',
+    e => broken.push(e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sample))"""
 PAINT = """new PerformanceObserver(list => {
     for (const entry of list.getEntries()) window.painted = entry.startTime;
 }).observe({type: 'largest-contentful-paint', buffered: true})"""

@@ -6,8 +6,7 @@ from unittest import mock
 
 import gppolicy
 import pytest
-from test_pages import Visit, browser, pytestmark, served, until  # noqa: F401
-from test_tour import WATCH
+from test_pages import WATCH, Visit, browser, pytestmark, served, until  # noqa: F401
 
 CHAPTER = "notebooks/06_gradient_penalty.html"
 

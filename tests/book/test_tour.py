@@ -4,7 +4,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from test_pages import SIZES, Visit, browser, drawn, pages, pytestmark, served, until  # noqa: F401
+from test_pages import SIZES, WATCH, Visit, browser, drawn, pages, pytestmark, served, until  # noqa: F401
 
 # What a page looks like as it stands: its width, the paper under its figures, code and printed text that is wider than
 # the box that it stands in, and where the glyphs of every display formula begin and where its box does.
@@ -63,12 +63,10 @@ PHONE = """() => {
 }"""
 UNFOLD = """document.querySelectorAll('details').forEach(e => e.open = true)
 document.querySelectorAll('img.toggler').forEach(e => e.click())"""
-WATCH = """window.broken = []; addEventListener('securitypolicyviolation',
-    e => broken.push(e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sample))"""
 MEGABYTE = 1_000_000
 
 
-def size(page, name: str) -> None:
+def resize(page, name: str) -> None:
     page.set_viewport_size(dict(zip(("width", "height"), SIZES[name], strict=True)))
 
 
@@ -82,12 +80,12 @@ def tour(request, site, served, browser):  # noqa: F811
         for name in [*pages(site), "genindex.html", "search.html?q=penalty"]:
             for before in (visit.complaints, visit.outside, asked):
                 before.clear()
-            size(visit.page, "desktop")
+            resize(visit.page, "desktop")
             page = visit.open(name)
             until(page, "document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
             looks = {"desktop": page.evaluate(LOOK)}
             read = page.evaluate(READ)
-            size(page, "phone")
+            resize(page, "phone")
             drawn(page)
             looks["phone"] = page.evaluate(LOOK)
             page.evaluate(UNFOLD)
