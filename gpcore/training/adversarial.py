@@ -15,7 +15,7 @@ from ..scaling import total_norm
 from ..sweep.critic_step import penalized_backward_
 from . import checkpoint
 from .config import Config, History, adversarial_budget, critic_budget
-from .constraints import PENALTIES, autograd_penalty, random_points
+from .constraints import autograd_penalty, random_points, sweep_settings
 from .loop import (
     TrainingDiverged,
     check_finite,
@@ -46,19 +46,8 @@ def _critic_gradients(run: Run, real: Tensor, fake: Tensor) -> tuple[Tensor, Ten
     """Fill the critic's gradients; return its loss and its penalty."""
     config, critic, critic_loss = run.config, run.critic, LOSSES[run.config.loss][0]
     if run.history.backward == "hand-derived":
-        at, factor, centred = PENALTIES[config.constraint]
-        step = penalized_backward_(
-            critic,
-            real,
-            fake,
-            critic_loss=critic_loss,
-            at=at,
-            weight=config.weight * factor,
-            target=0.0 if centred else config.target,
-            one_sided=config.one_sided and at == "interpolates",
-            compile=config.compile,
-            **random_points(config, real, run.rng),
-        )
+        points = random_points(config, real, run.rng)
+        step = penalized_backward_(critic, real, fake, compile=config.compile, **sweep_settings(config), **points)
         check_finite("the critic's loss", (step.loss + step.penalty).item())
         return step.loss, step.penalty
     with run.autocast():
@@ -70,6 +59,12 @@ def _critic_gradients(run: Run, real: Tensor, fake: Tensor) -> tuple[Tensor, Ten
 
 
 def _critic_step(run: Run, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    if run.whole_step is not None:
+        update = run.whole_step(real, fake, **random_points(run.config, real, run.rng))
+        check_finite("the critic's loss", (update.loss + update.penalty).item())
+        check_finite("the norm of the critic's gradient", update.gradient_norm.item())
+        norm = update.gradient_norm
+        return dict(critic_loss=update.loss, penalty=update.penalty, critic_norm=norm, real=real, fake=fake)
     run.optimizers["critic"].zero_grad(set_to_none=True)
     loss, penalty = _critic_gradients(run, real, fake)
     norm = _update(run, "critic")
@@ -102,7 +97,9 @@ def _log(run: Run, real: Tensor, fake: Tensor, **measured: Tensor) -> None:
         getattr(history, name).append(float(value.detach()))
     for name in ("critic", "generator"):
         if f"{name}_norm" in measured:
-            getattr(history, f"{name}_norm_scaled").append(float(total_norm(getattr(run, name).parameters())))
+            whole = name == "critic" and run.whole_step is not None  # scales nothing, and leaves no gradients behind
+            scaled = measured["critic_norm"] if whole else total_norm(getattr(run, name).parameters())
+            getattr(history, f"{name}_norm_scaled").append(float(scaled))
     # Logging more or less often must not change the run: these points have a generator of their own.
     eps = torch.rand(len(real), generator=torch.Generator(run.device).manual_seed(run.step), device=run.device)
     points = penalties.interpolate(real, fake, eps).requires_grad_()

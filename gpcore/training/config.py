@@ -71,8 +71,9 @@ class Config:
         checkpoint_every: generator steps between checkpoints, where ``resume`` names a file.
         precision: ``"float32"`` or ``"bf16"``. Under bf16 the networks' forward passes run in autocast; the penalty
             and the weights stay in float32, because a norm squared and compared with 1 has no digits to spare.
-        compile: compile the hand-derived critic step (see :func:`gpcore.penalized_backward_`). It asks for a critic and
-            a penalty that the sweep knows.
+        compile: compile the critic's step: with its optimiser's into one (see :func:`gpcore.compile_critic_step`), or,
+            where gradients are scaled, the gradients alone (see :func:`gpcore.penalized_backward_`). It asks for a
+            critic and a penalty that the sweep knows.
         device: ``"auto"``, or a device's name.
 
     Example:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import penalties
+from ..losses import LOSSES
 from .config import Config
 
 # constraint -> (where the norm is taken, factor of the weight in weight * (norm - target)^2, is the target 0?)
@@ -25,6 +26,18 @@ def random_points(config: Config, real: Tensor, rng: torch.Generator) -> dict[st
     if config.constraint in ("gp", "dragan"):
         drawn["eps"] = torch.rand(len(real), generator=rng, device=real.device)
     return drawn
+
+
+def sweep_settings(config: Config) -> dict:
+    """The run's loss and penalty as :func:`gpcore.penalized_backward_` takes them."""
+    at, factor, centred = PENALTIES[config.constraint]
+    return dict(
+        critic_loss=LOSSES[config.loss][0],
+        at=at,
+        weight=config.weight * factor,
+        target=0.0 if centred else config.target,
+        one_sided=config.one_sided and at == "interpolates",
+    )
 
 
 def autograd_penalty(config: Config, critic: nn.Module, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:

@@ -11,8 +11,9 @@ from ..data import sampler
 from ..lipschitz import GradientNormalized, clip_weights_, spectral_norm_
 from ..scaling import make_scaler
 from ..sweep.critic_step import supports
+from ..sweep.whole_step import compile_critic_step
 from .config import Budget, Config, History, build_networks
-from .constraints import PENALTIES
+from .constraints import PENALTIES, sweep_settings
 from .loop import make_optimizer, resolve_device, seeded
 
 
@@ -47,6 +48,9 @@ class Run:
                 "compile=True needs a penalty and a critic that the hand-derived sweep knows (see gpcore.supports): "
                 "PyTorch cannot compile what autograd differentiates twice"
             )
+        self.whole_step = None  # the critic's step and its optimiser's in one
+        if config.compile and config.scaling == "none":
+            self.whole_step = compile_critic_step(self.critic, self.optimizers["critic"], **sweep_settings(config))
 
     def noise(self) -> Tensor:
         return torch.randn(self.config.batch_size, self.config.noise_dim, generator=self.rng, device=self.device)
