@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_, parameters_to_vector
 
 import gpcore as gp
-from gpcore.check import museum
+from gpcore.check import museum, museum_parallel
 
 MAX_NORM = 1.0
 
@@ -43,7 +43,7 @@ def norm_summed_once(*arguments):
     """The room's own lines without its mistake."""
     source = {room.name: room for room in museum.PARALLEL}["norm-summed-again"].source
     assert source.count("dist.all_reduce(squares)") == 1
-    space = dict(vars(museum.museum_parallel))
+    space = dict(vars(museum_parallel))
     exec(source.replace("dist.all_reduce(squares)", "pass"), space)
     space["norm_summed_again"](*arguments)
 
@@ -143,4 +143,4 @@ def test_a_penalty_of_the_rooms_is_gpcores():
     eps = torch.rand(8, generator=rng, dtype=torch.float64)
     critic: nn.Module = gp.models.mlp_critic(3, 8).double()
     ours = gp.gradient_penalty(critic, real, fake, eps=eps)
-    assert torch.allclose(museum.museum_parallel.penalty(critic, real, fake, eps), ours, rtol=1e-12)
+    assert torch.allclose(museum_parallel.penalty(critic, real, fake, eps), ours, rtol=1e-12)
