@@ -20,12 +20,11 @@ WORDS = """
 TERMS = [term for names, _ in ENTRIES for term in names.strip().splitlines()]
 # Words of the field that a reader may have to look up: in the glossary once the pages use one often.
 FIELD = """
-    adversarial example|all-reduce|augmentation|bootstrap|curvature|discount|distillation|dropout|effective rank|eigenvalue
-    encoder|ensemble|entropy|finite difference|Fisher information|forget gate|GRU|hinge loss|Hessian|imitation learning
-    instance norm|kernel trick|label smoothing|latent code|layer norm|likelihood|LSTM|micro-batch|momentum|mutual information
-    natural gradient|out-of-distribution|perplexity|policy|PPO|preconditioner|quantile|raw batch|replicas|reward|RMSprop
-    score|self-attention|SGD|singular value|skip connection|spike|teacher forcing|value network|variance reduction
-    Wasserstein GAN|weight decay|weight sharing
+    adversarial example|all-reduce|augmentation|curvature|discount|distillation|dropout|effective rank|eigenvalue
+    encoder|entropy|finite difference|Fisher information|forget gate|GRU|hinge loss|Hessian|imitation learning
+    instance norm|label smoothing|latent code|layer norm|LSTM|micro-batch|momentum|mutual information|natural gradient
+    perplexity|policy|PPO|preconditioner|raw batch|replicas|reward|RMSprop|score|self-attention|SGD|singular value
+    skip connection|spike|teacher forcing|value network|variance reduction|Wasserstein GAN|weight decay
 """
 OFTEN = 8
 

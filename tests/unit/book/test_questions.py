@@ -32,7 +32,7 @@ ASKED = """
     generator loss rises | my own training loop
 """
 QUESTIONS = [question.strip() for line in ASKED.strip().splitlines() for question in line.split("|")]
-# No measurement of ours stands behind what clipping does with an infinite gradient: the answer cites where it is reported.
+# No measurement of ours stands behind what clipping does with an infinite gradient: the answer cites a report.
 CITED = ("NaN",)
 # The words that people type, which the search must find on this page.
 TYPED = (
@@ -171,7 +171,8 @@ def test_five_critics_of_five_have_a_right_penalty():
 
 def test_the_listings_are_counted():
     words = dict(enumerate("ten eleven twelve thirteen fourteen".split(), start=10))
-    assert f"has {words[len(loops.listings())]} complete programs" in ANSWERS["How do I use this in my own training loop?"]
+    answer = ANSWERS["How do I use this in my own training loop?"]
+    assert f"has {words[len(loops.listings())]} complete programs" in answer
 
 
 def test_every_claim_that_has_a_verdict_is_on_the_page_of_its_term():
