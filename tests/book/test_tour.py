@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 from test_pages import SIZES, WATCH, Visit, browser, drawn, pages, pytestmark, served, until  # noqa: F401
 
-# What a page looks like as it stands: its width, the paper under its figures, where a list of places to start ends,
-# code and printed text that is wider than the box that it stands in, and where the glyphs of every display formula begin
-# and where its box does.
+# What a page looks like as it stands: its width, where the list of places to start ends, the paper under its figures,
+# code and printed text that is wider than the box that it stands in, and where the glyphs of every display formula
+# begin and where its box does.
 LOOK = """() => ({
     theme: document.documentElement.dataset.theme,
     width: document.scrollingElement.scrollWidth,
