@@ -1,4 +1,4 @@
-"""The pages of the two terms have what an entry needs: definition, picture, origin, word, use, claims, related words."""
+"""The pages of the two terms have what an entry needs: definition, picture, origin, word, use, claims, relatives."""
 
 import re
 
