@@ -120,3 +120,9 @@ def test_a_gradient_that_is_not_finite_stops_the_run(uncompiled):
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on the CPU")
 def test_compiled_in_earnest_it_is_the_same_run():
     assert_same_run(*both(optimizer="sgd"))
+
+
+@pytest.mark.filterwarnings("ignore")  # raised inside torch.compile itself
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_it_is_the_same_run():
+    assert_same_run(*both(optimizer="sgd", steps=20, device="cuda"))
