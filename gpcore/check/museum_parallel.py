@@ -95,7 +95,7 @@ def norm_summed_again(critic, optimizer, batches, max_norm):
 
 PARALLEL = (
     Room(
-        *("static-graph", static_graph, "Lightning 18086, without a penalty; recommended by an error of PyTorch"),
+        *("static-graph", static_graph, "same symptom in Lightning 18086; recommended by an error of PyTorch"),
         "No gradient is averaged: every process trains a critic of its own on its own part of the batch.",
     ),
     Room(
