@@ -45,7 +45,7 @@ def hinge_at_two(critic, real, fake, k=2.0):
     return (lengths(critic, mixed(real, fake)) - k).relu().mean()
 
 
-@judged("wrong-points", family="hinge at both real and fake samples", said="a published law of its own")
+@judged("wrong-points", family="hinge at both real and fake samples", said="a published formula in its own right")
 def hinge_at_the_samples(critic, real, fake):
     x = torch.cat([real, fake]).detach().requires_grad_()
     return (lengths(critic, x) - 1).clamp(min=0).mean()
