@@ -99,8 +99,15 @@ def test_submitit_fills_the_folder_that_a_sweep_reads(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("preset", ["long", "full"])
-def test_make_hands_the_workers_on(preset):
-    shown = subprocess.run(
-        ["make", "-n", preset, "CHAPTER=18", "WORKERS=tcp://10.0.0.1:8786"], cwd=ROOT, capture_output=True, text=True
+def test_make_hands_the_workers_on_and_leaves_those_alone_that_the_shell_has(preset):
+    command = ["make", "-n", preset, "CHAPTER=18"]
+    given, silent = (
+        subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for more in (["WORKERS=tcp://10.0.0.1:8786"], [])
     )
-    assert 'GPCORE_WORKERS="tcp://10.0.0.1:8786" ' in shown.stdout
+    assert 'GPCORE_WORKERS="tcp://10.0.0.1:8786" ' in given and "GPCORE_WORKERS" not in silent
+
+
+def test_the_tests_take_no_workers_from_the_shell():
+    shown = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "-u GPCORE_WORKERS " in shown.stdout
