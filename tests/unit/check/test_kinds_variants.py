@@ -103,8 +103,8 @@ def adapted(penalty):
     return call
 
 
-judged(shape=(5,), adapt=adapted(each_by_its_own_call), said="each of the 2 inputs has a norm")(each_by_its_own_call)
-judged(shape=(5,), adapt=adapted(mean_over_inputs), said="each of the 2 inputs has a norm")(mean_over_inputs)
+judged(shape=(5,), adapt=adapted(each_by_its_own_call), said="2 inputs has its own norm")(each_by_its_own_call)
+judged(shape=(5,), adapt=adapted(mean_over_inputs), said="each of the 2 inputs has its own norm")(mean_over_inputs)
 judged(shape=(5,), adapt=adapted(squared_of_each), family="zero-centred at interpolates")(squared_of_each)
 
 
