@@ -1,9 +1,9 @@
 """Grids of settings, each with all its seeds, on whatever there is: the cores of this machine, a cluster, a queue.
 
 The seeds of one setting are replicas in one process (:func:`gpcore.train_many`); settings go to processes of loky's on
-this machine, or elsewhere through joblib, which scikit-learn brings with loky. A worker is handed a configuration and
-hands back numbers; the process that asked writes them to disk, one record per setting, so that what is there is not
-done again.
+this machine, to the client of Dask's that joblib knows, or to another of joblib's engines, which scikit-learn brings. A
+worker is handed a configuration and hands back numbers; the process that asked writes them to disk, one record per
+setting, so that what is there is not done again.
 """
 
 from __future__ import annotations
@@ -110,26 +110,14 @@ def _unpacked(config: Config | SupervisedConfig, saved: dict) -> History | Super
     return run
 
 
-def _engine(workers: int | str | None) -> tuple[int, Any]:
-    """The number of processes that there are cores for, and joblib's engine unless they are processes started here."""
+def _processes(workers: int | str | None) -> int:
+    """How many processes there are to be: not more than joblib has cores for."""
     import joblib
 
-    workers = os.environ.get("GPCORE_WORKERS") or None if workers is None else workers
-    if isinstance(workers, str) and not workers.isdecimal():
-        place = joblib.parallel_config("dask", scheduler_host=workers)
-        workers = None
-    else:
-        place = contextlib.nullcontext()
     if workers is not None and not (str(workers).isdecimal() and int(workers) > 0):
         raise ValueError(f"workers must be a whole number of at least 1 or a scheduler's address, got {workers!r}")
-    with place:
-        room = joblib.effective_n_jobs(-1)
-        n_jobs = room if workers is None else min(int(workers), room)
-        backend, _ = joblib.parallel.get_active_backend()
-        if n_jobs > 1 and isinstance(backend, joblib.parallel.BACKENDS["loky"]):
-            return n_jobs, None
-        # Settings take seconds or hours: no two of them in one parcel.
-        return n_jobs, joblib.Parallel(n_jobs, return_as="generator_unordered", batch_size=1)
+    room = joblib.effective_n_jobs(-1)
+    return room if workers is None else min(int(workers), room)
 
 
 def _named(name: Hashable, task: _Task) -> tuple[Hashable, list[dict]]:
@@ -183,14 +171,35 @@ def _on_this_machine(tasks: Mapping[Hashable, _Task], count: int) -> Iterator[tu
         raise BrokenProcessPool(f"{said}; the other settings are finished") from next(iter(given_up.values()))
 
 
+def _on_dask(tasks: Mapping[Hashable, _Task], client) -> Iterator[tuple[Hashable, list[dict]]]:
+    """As below. Not through joblib, which waits for ever where a task has killed its workers too often."""
+    from distributed import as_completed
+
+    names = {client.submit(_in_one_process, task, pure=False): name for name, task in tasks.items()}
+    try:
+        for future in as_completed(list(names)):
+            yield names.pop(future), future.result()
+    finally:
+        client.cancel(list(names))
+
+
 def _as_they_finish(tasks: Mapping[Hashable, _Task], workers) -> Iterator[tuple[Hashable, list[dict]]]:
     """Names and results, in any order."""
     import joblib
 
-    count, parallel = _engine(workers)
-    if parallel is None:
+    workers = os.environ.get("GPCORE_WORKERS") or None if workers is None else workers
+    backend, _ = joblib.parallel.get_active_backend()
+    if isinstance(workers, str) and not workers.isdecimal():
+        from distributed import Client
+
+        with Client(workers, set_as_default=False) as client:
+            yield from _on_dask(tasks, client)
+    elif hasattr(backend, "client"):
+        yield from _on_dask(tasks, backend.client)
+    elif (count := _processes(workers)) > 1 and isinstance(backend, joblib.parallel.BACKENDS["loky"]):
         yield from _on_this_machine(tasks, count)
-    else:
+    else:  # settings take seconds or hours: no two of them in one parcel
+        parallel = joblib.Parallel(count, return_as="generator_unordered", batch_size=1)
         yield from parallel(joblib.delayed(_named)(*item) for item in tasks.items())
 
 

@@ -158,16 +158,18 @@ def test_a_sweep_in_this_process_has_one_thread_too_and_gives_the_others_back(mo
         torch.set_num_threads(1)
 
 
-def test_how_many_workers_there_are(monkeypatch):
+def test_how_many_workers_there_are():
     cores = joblib.cpu_count()
-    assert [sweeps._engine(workers)[0] for workers in (None, 10_000, 1)] == [cores, cores, 1]
-    monkeypatch.setenv("GPCORE_WORKERS", "1")
-    assert [sweeps._engine(workers)[0] for workers in (None, 2)] == [1, min(2, cores)]
-    monkeypatch.setenv("GPCORE_WORKERS", "")
-    assert sweeps._engine(None)[0] == cores
-    with joblib.parallel_config("threading"):
-        count, parallel = sweeps._engine(2)
-        assert count == parallel.n_jobs == min(2, cores) and parallel._backend.uses_threads
+    assert [sweeps._processes(workers) for workers in (None, 10_000, 1, "1")] == [cores, cores, 1, 1]
+
+
+def test_the_environment_says_how_many_workers_there_are_unless_the_call_does(monkeypatch):
+    asked = []
+    monkeypatch.setattr(sweeps, "_processes", lambda workers: asked.append(workers) or 1)
+    for said, given in (("1", None), ("1", 2), ("", None)):
+        monkeypatch.setenv("GPCORE_WORKERS", said)
+        gp.train_sweep({"a": BASE}, [0], workers=given)
+    assert asked == ["1", 2, None]
 
 
 def test_threads_of_one_process_train_one_after_another(loop):
