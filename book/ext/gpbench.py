@@ -91,6 +91,18 @@ def failures(record: dict) -> str:
     return f"<p>Could not be measured: {html.escape('; '.join(failed))}.</p>" if failed else ""
 
 
+def again(rows: list[dict]) -> str:
+    """Return what the second table has no cell for: a row measured several times, and whole runs against ours."""
+    said = []
+    for row in rows:
+        if "in_a_row" in row:
+            times = ", ".join(short(ratio) for ratio in row["in_a_row"])
+            said.append(f"{html.escape(row['what'])}: measured three times in a row, {times} times as fast.")
+        elif row["against"] == "one by one, by hand":
+            said.append(f"{html.escape(row['what'])}: {_cell(row)} times as fast as one by one with the step by hand.")
+    return f"<p>{' '.join(said)}</p>" if said else ""
+
+
 def one_place(name: str, record: dict, alone: bool) -> str:
     """Return a record: its result in a sentence, a picture, and three tables, each in its own unit."""
     place, device = PLACES[name], html.escape(record["device"])
@@ -108,7 +120,7 @@ def one_place(name: str, record: dict, alone: bool) -> str:
         f"{matrix(plain, f'Cost in plain critic steps on {device}', 'critic')}"
         f"<h2>How many times as fast as the public way{where}</h2>"
         f"{matrix(faster, f'Times as fast as the public way on {device}', 'what')}"
-        f"<h2>Scaling gradients: how many times as fast as a loop{where}</h2>"
+        f"{again(rows)}<h2>Scaling gradients: how many times as fast as a loop{where}</h2>"
         f"{matrix(scaling, f'Times as fast as a loop over tensors on {device}', 'tensors x numbers in each')}"
     )
 

