@@ -6,8 +6,8 @@ of a penalty: ``calling`` recognises its arguments, ``ways`` how it may be calle
 takes, ``probes`` calls it with crafted critics, ``trace`` and ``layout`` record what it differentiates by, ``points``
 and ``arcs`` say where that is, ``observe``, ``laws``, ``mixtures`` and ``functions`` which formula gives its values,
 ``source`` what its code holds, ``lines`` which line of it a finding is about. ``report`` is the answer, ``mends`` holds
-its sentences, ``refusals`` what is said of a function that cannot be called, ``museum`` and ``museum_steps`` an example
-of each mistake, ``command`` the command line.
+its sentences, ``refusals`` what is said of a function that cannot be called, ``museum``, ``museum_steps`` and
+``museum_parallel`` an example of each mistake, ``command`` the command line.
 
 This folder imports nothing of ``gpcore`` but the checks of arguments, so that a reader can trust it without trusting
 the rest. A newcomer starts with ``penalty``.
