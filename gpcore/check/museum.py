@@ -191,7 +191,7 @@ PENALTIES = (
     ),
     Room(
         *("one-sided", one_sided, "Petzka et al. 2018"),
-        "None: norms below 1 are left alone, which is a law of its own.",
+        "None: norms below 1 are left alone, which is a formula in its own right.",
     ),
     Room(
         *("eps-per-element", eps_per_element, "hwalsuklee/tensorflow-generative-model-collections 33"),

@@ -98,12 +98,12 @@ class Report:
 
     Attributes:
         subject: the name of the function that was checked.
-        family: what kind of penalty or step it was recognised as, judged by that kind's own law.
+        family: what kind of penalty or step it was recognised as, judged by that kind's own formula.
         findings: faults first.
         undecided: sentences on what could not be told.
-        weight: the number that the law was found to be multiplied by, or None.
-        recognised: False where no law that is known gives what the function did, so that it could not be judged.
-        sound: False where it was recognised as a law that is known to differ from the right one.
+        weight: the number that the formula was found to be multiplied by, or None.
+        recognised: False where no formula that is known gives what the function did, so that it could not be judged.
+        sound: False where it was recognised as a formula that is known to differ from the right one.
         notes: sentences on what is good to know and no fault.
 
     Example:
