@@ -29,9 +29,9 @@ def both(train=gp.train, **settings):
 def assert_same_run(ours, theirs):
     assert ours.step == theirs.step
     for name in LOGGED:
-        torch.testing.assert_close(getattr(ours, name), getattr(theirs, name), rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(getattr(ours, name), getattr(theirs, name), rtol=1e-3, atol=1e-4, msg=name)
     for a, b in zip(ours.critic.parameters(), theirs.critic.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
