@@ -6,7 +6,7 @@ VENV := .venv/bin
 PY := $(VENV)/python
 TOOLS := book/tools
 
-# One thread a process: the numbers are the same on every machine, and two processes do not fight for the cores.
+# One thread per process: the numbers are the same on every machine, and two processes do not fight for the cores.
 export OMP_NUM_THREADS ?= 1
 export MPLBACKEND ?= agg
 export PYTHONUTF8 := 1
@@ -31,11 +31,11 @@ serve: ## open the built site in the browser (PORT=8000)
 run: environment ## re-execute one chapter in place with the fast preset (CHAPTER=06)
 	@$(PY) $(TOOLS)/execute.py --chapter "$(CHAPTER)"
 
-long: environment ## ten times the steps, other seeds, recorded for the page's verdicts (CHAPTER=06 [PARAMS="seed=16"] [FRESH=1] [WORKERS=4])
-	@GPCORE_WORKERS="$(WORKERS)" $(PY) $(TOOLS)/record.py --preset long --chapter "$(CHAPTER)" $(if $(FRESH),--fresh) -- $(PARAMS)
+long: environment ## ten times the steps, other seeds, recorded for the page's verdicts (CHAPTER=06 [PARAMS="seed=16"] [FRESH=1]; for the sweep of 18 [WORKERS=4])
+	@$(if $(WORKERS),GPCORE_WORKERS="$(WORKERS)") $(PY) $(TOOLS)/record.py --preset long --chapter "$(CHAPTER)" $(if $(FRESH),--fresh) -- $(PARAMS)
 
-full: environment ## larger networks and data, for a GPU, recorded for the page's end (CHAPTER=06 [PARAMS=...] [FRESH=1] [WORKERS=4])
-	@GPCORE_WORKERS="$(WORKERS)" $(PY) $(TOOLS)/record.py --preset full --chapter "$(CHAPTER)" $(if $(FRESH),--fresh) -- $(PARAMS)
+full: environment ## larger networks and data, for a GPU, recorded for the page's end (CHAPTER=06 [PARAMS=...] [FRESH=1]; for the sweep of 18 [WORKERS=4])
+	@$(if $(WORKERS),GPCORE_WORKERS="$(WORKERS)") $(PY) $(TOOLS)/record.py --preset full --chapter "$(CHAPTER)" $(if $(FRESH),--fresh) -- $(PARAMS)
 
 # What follows -n: one file's tests stay in one process, for the cells of a notebook need each other.
 test: environment ## run every check: style, unit tests, notebooks (strict), the built book in a browser
@@ -43,14 +43,16 @@ test: environment ## run every check: style, unit tests, notebooks (strict), the
 	@$(PY) -m ruff check .
 	@$(PY) $(TOOLS)/build_site.py --if-changed
 	@echo "book: unit tests, the built book, and every notebook compared with its committed outputs"
-	@env -u GPCORE_RECORD -u GPCORE_CHECKPOINTS GPCORE_PROGRESS=0 $(PY) -m pytest tests notebooks \
+	@env -u GPCORE_RECORD -u GPCORE_CHECKPOINTS -u GPCORE_WORKERS GPCORE_PROGRESS=0 $(PY) -m pytest tests notebooks \
 		-n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg \
 		--nbval-cell-timeout 240 --durations=15 $(ARGS)
 
 mutants: environment ## plant mistakes in copies of the code and see that the unit tests notice each (FILTER=training)
 	@$(PY) tests/mutants/mutants.py --filter "$(FILTER)"
 
-lowest: ## run the unit tests of gpcore with the oldest versions that it allows, in an environment of their own
+lowest: ## run the unit tests of gpcore with the oldest versions that it allows, in an environment of their own (Python 3.11)
+	@$(PYTHON) -c 'import sys; v = "%d.%d" % sys.version_info[:2]; v == "3.11" or sys.exit("book: make lowest needs \
+	Python 3.11, for which all of the oldest versions have wheels, and this is " + v + "; name it: make lowest PYTHON=python3.11")'
 	@$(PYTHON) -m venv _build/lowest
 	@_build/lowest/bin/python -m pip install -q -r tests/lowest.txt
 	@_build/lowest/bin/python -m pytest tests/unit --ignore tests/unit/book -o filterwarnings= $(ARGS)
@@ -61,8 +63,9 @@ bench: environment ## time the critic step and gradient scaling, write book/benc
 repository: environment ## write the repository's address everywhere (URL=https://github.com/owner/name)
 	@$(PY) $(TOOLS)/repository.py "$(URL)"
 
-notebooks: environment ## write the cell that installs gpcore into every notebook
+notebooks: environment ## write the cell that installs gpcore into every notebook, and the listings' notebooks
 	@$(PY) $(TOOLS)/first_cell.py
+	@$(PY) $(TOOLS)/loops.py
 
 lock: environment ## write requirements.lock from .venv as it stands
 	@$(PY) $(TOOLS)/lock.py

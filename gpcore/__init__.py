@@ -32,7 +32,14 @@ from .losses import (
     wasserstein_critic_loss,
     wasserstein_generator_loss,
 )
-from .metrics import frechet_distance, mode_coverage, norm_statistics, perfect_critic, wasserstein_distance
+from .metrics import (
+    energy_distance,
+    frechet_distance,
+    mode_coverage,
+    norm_statistics,
+    perfect_critic,
+    wasserstein_distance,
+)
 from .norm_log import ThresholdReport, suggest_threshold, threshold_report
 from .page import evidence, runs
 from .page.study import Study

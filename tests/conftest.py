@@ -9,7 +9,7 @@ import pytest
 import torch
 
 os.environ["GPCORE_PROGRESS"] = "0"
-for name in ("GPCORE_RECORD", "GPCORE_CHECKPOINTS"):
+for name in ("GPCORE_RECORD", "GPCORE_CHECKPOINTS", "GPCORE_WORKERS"):
     os.environ.pop(name, None)
 torch.set_num_threads(1)
 # The same examples on every machine and every run, and no database of earlier failures.

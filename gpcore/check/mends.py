@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .report import Finding
 
-_NORM = "norms = gradient.flatten(1).norm(dim=1)  # one number a sample"
+_NORM = "norms = gradient.flatten(1).norm(dim=1)  # one number per sample"
 _SHAPE = "shape = (len(real), *[1] * (real.ndim - 1))"
 _EPS = f"{_SHAPE}\neps = torch.rand(shape, device=real.device)"
 _MEAN = "penalty = weight * ((norms - 1) ** 2).mean()"
@@ -24,7 +24,7 @@ PENALTY: dict[str, tuple[str, str]] = {
     ),
     "one-sided": (
         "nothing to change if it is meant: Petzka et al. 2018 penalise norms above 1 alone; WGAN-GP pulls both ways",
-        f"{_MEAN}  # the two-sided law",
+        f"{_MEAN}  # the two-sided formula",
     ),
     "eps-per-element": ("one eps for each sample: all of its elements move along one straight line", _EPS),
     "eps-shared": ("one eps for each sample, drawn independently", _EPS),

@@ -38,7 +38,7 @@ class Mixture:
         for place, law in sorted(self.laws.items(), reverse=True):
             name = kinds[place] if law.target == 0 else f"{law.kind} at {PLACES[place]}"
             said.append(name.replace("the points between", "interpolates"))
-        return f"{' + '.join(sorted(said) if self.target == 0 else said)}, each with a weight of its own"
+        return f"{' + '.join(sorted(said) if self.target == 0 else said)}, each with its own weight"
 
 
 def _at(o: Observation, place: int) -> Observation:

@@ -35,14 +35,14 @@ from .ways import candidates
 def _family(law: Law | AnyLaw | None, points: Points) -> str:
     at = "" if points.place.startswith("around") else "at "
     if law is None:
-        return f"a penalty of unknown law {at}{points}"
+        return f"a penalty of unknown formula {at}{points}"
     if isinstance(law, AnyLaw):
-        return f"{law.name.split(',')[0].split(' (')[0] or 'another'} law of the norm {at}{points}"
+        return f"{law.name.split(',')[0].split(' (')[0] or 'another'} function of the norm {at}{points}"
     kind = {"power": f"norm to the power {law.power:.3g}"}.get(law.kind, law.kind)
     if law.norm.kind == "each input":
         kind = f"{kind}, one norm for each input,"
     elif law.norm.name == "largest":
-        kind = f"{'zero-centred' if law.target == 0 else kind} law of the largest norm"
+        kind = f"{'zero-centred' if law.target == 0 else kind} penalty of the largest norm"
     elif law.norm.name in ("L1", "Linf"):
         kind = f"{kind} with the {'L1' if law.norm.name == 'L1' else 'L-infinity'} norm"
     elif law.target == 0 and law.kind == "two-sided":
@@ -73,7 +73,7 @@ def _judge_weight(function: Callable, subject: Subject, law: Law, weight: float,
     usual = (1.0, 0.5) if law.target == 0 else (1.0,)
     if any(abs(weight - w) < 1e-3 * w for w in usual):
         return []
-    said = f"the value is {weight:.4g} times the law's mean"
+    said = f"the value is {weight:.4g} times the formula's mean"
     if argument is not None:
         said += f" (its argument {argument})"
     if weight < 0:
@@ -96,7 +96,7 @@ def check(
     """Run a gradient penalty on crafted critics and batches, and report in words what is wrong with it.
 
     The critics' gradients are known in closed form, and the points at which the function differentiates them are
-    recorded; from the values that it returns, the norm, the law, the target and the weight are recovered. What lies
+    recorded; from the values that it returns, the norm, the formula, the target and the weight are recovered. What lies
     between the tensor that it differentiates by and the critic counts as part of the critic. A penalty is judged by its
     own kind: two-sided, one-sided, hinge, R1, R2, DRAGAN, WGAN-div, zero-centred. Nothing but ``my_penalty`` (or
     ``adapt``, or ``critic``) is executed, on the CPU and, in a GPU's place, once on PyTorch's meta device; the global
@@ -121,7 +121,7 @@ def check(
         ValueError: the function raised on every batch, or returned what is no penalty; ``batch`` is too small. Both
             messages say first what to type.
 
-    Source: the law, Gulrajani et al. 2017, eq. 3; its kinds as in :mod:`gpcore.penalties`.
+    Source: the formula, Gulrajani et al. 2017, eq. 3; its kinds as in :mod:`gpcore.penalties`.
 
     Example:
         >>> import gpcore as gp
@@ -159,18 +159,18 @@ def check(
         notes.append("it takes no gradient: it compares scores at two places close together")
         findings += judge_graph(subject, None, undecided, notes) + judge_device(my_penalty, subject, undecided)
     elif call.layout is None:
-        said = "its points, norm and law: it does not differentiate the critic that it is given"
+        said = "its points, norm and formula: it does not differentiate the critic that it is given"
         if call.trace.parameters:
             said = (
-                "its points, norm and law: the gradient that it takes is that with respect to the critic's parameters"
+                "its points, norm and formula: the gradient that it takes is that with respect to the critic's "
+                "parameters, never that with respect to the samples"
             )
-            said += ", never that with respect to the samples"
         undecided.append(said)
         findings += judge_graph(subject, None, undecided, notes)
         family = "not a gradient penalty of the critic"
     elif aside(call):
-        said = "its norm and law: the gradients that it takes have no graph (create_graph=True), and what trains the "
-        said += "critic is something else. Are they for a direction alone, or is this more than the penalty?"
+        said = "its norm and formula: the gradients that it takes have no graph (create_graph=True), and what trains "
+        said += "the critic is something else. Are they for a direction alone, or is this more than the penalty?"
         undecided.append(said)
         family, seen = "a value that is not made of the gradients that it takes", replace(seen, law=None, mixture=None)
         findings += judge_graph(subject, None, undecided, notes) + judge_device(my_penalty, subject, undecided)
@@ -244,7 +244,7 @@ def _judge(
     elif seen.function is not None and not found:
         found = judge_function(seen.function, subject, undecided, notes)
     elif seen.known is None and not found and not seen.infinite:
-        undecided.append("its norm and law: the values follow none that is known. Is it the penalty alone?")
+        undecided.append("its norm and formula: the values follow none that is known. Is it the penalty alone?")
     if not by:
         found += _judge_place(subject, points, seen.known, reseeds, undecided)
     found += judge_conditions(subject, call, points, undecided) + judge_graph(subject, seen, undecided, notes)
@@ -276,5 +276,5 @@ def _judge_place(
         return [finding("wrong-points", "the critic is differentiated at the samples themselves, never between them")]
     place = points.place.split()[-1]
     eps = 1 if place == "real" else 0
-    said = f"every point is a {place} sample (eps = {eps}), but the law pulls towards the norm {law.target:.3g}"
+    said = f"every point is a {place} sample (eps = {eps}), but the formula pulls towards the norm {law.target:.3g}"
     return [finding("eps-constant", said)]

@@ -64,8 +64,9 @@ class Room:
     """One mistake of the bug museum, as a function that runs.
 
     Attributes:
-        name: that of the finding with which the checker answers.
-        code: the mistake as people write it: ``(critic, real, fake) -> penalty`` or a step for ``check_scaling``.
+        name: that of the finding with which the checker answers, except in ``museum.PARALLEL``.
+        code: the mistake as people write it: ``(critic, real, fake) -> penalty``, a step for ``check_scaling``, or a
+            loop for several processes.
         met: where it was met in public code.
         symptom: what follows from it, by the formula.
         also: other findings of the same function.
@@ -97,12 +98,12 @@ class Report:
 
     Attributes:
         subject: the name of the function that was checked.
-        family: what kind of penalty or step it was recognised as, judged by that kind's own law.
+        family: what kind of penalty or step it was recognised as, judged by that kind's own formula.
         findings: faults first.
         undecided: sentences on what could not be told.
-        weight: the number that the law was found to be multiplied by, or None.
-        recognised: False where no law that is known gives what the function did, so that it could not be judged.
-        sound: False where it was recognised as a law that is known to differ from the right one.
+        weight: the number that the formula was found to be multiplied by, or None.
+        recognised: False where no formula that is known gives what the function did, so that it could not be judged.
+        sound: False where it was recognised as a formula that is known to differ from the right one.
         notes: sentences on what is good to know and no fault.
 
     Example:

@@ -197,7 +197,7 @@ def _refusal(told: list[str], given: Given) -> CannotCall:
     elif "'Critic' object" in text:
         python, why = "", "it wants scores where it was given a critic, so compute them and hand them over"
     elif any(_UNPACKS.search(t) for t in told):
-        python, why = "", "it may want a critic that answers with something else than one score a sample"
+        python, why = "", "it may want a critic that answers with something else than one score per sample"
     else:
         python = "Pass shape=(3, 64, 64), the shape of one of your samples, or batch_size=64."
     command = python.replace("Pass shape=(3, 64, 64)", "Add --shape 3,64,64").replace("batch_size=", "--batch-size ")

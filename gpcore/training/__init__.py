@@ -1,9 +1,10 @@
-"""Training loops: adversarial and supervised, one run or many at once, with checkpoints and logged norms.
+"""Training loops: adversarial and supervised, one run or many at once, in one process or several, with checkpoints.
 
 ``adversarial`` and ``supervised`` are the two loops, ``config`` and ``supervised_config`` say what their runs depend on
-and leave behind, and ``tasks`` has ready configurations. ``averages`` keeps the moving average of a generator's
-weights. ``replicas``, ``grids`` and ``stacks`` run many runs side by side; ``loop`` and ``checkpoint`` hold what both
-loops share. A newcomer starts with :func:`gpcore.train` in ``adversarial``.
+and leave behind, ``run`` holds the moving parts of an adversarial run, ``constraints`` its penalties, ``averages`` the
+moving average of a generator's weights, ``loop`` and ``checkpoint`` what both loops share, and ``tasks`` has ready
+configurations; ``replicas``, ``settings``, ``grids`` and ``stacks`` train many runs as rows of the same products, and
+``sweeps`` many settings in several processes. A newcomer starts with :func:`gpcore.train` in ``adversarial``.
 """
 
 from .adversarial import train, train_critic, train_many

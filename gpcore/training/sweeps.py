@@ -1,8 +1,9 @@
 """Grids of settings, each with all its seeds, on whatever there is: the cores of this machine, a cluster, a queue.
 
-The seeds of one setting are replicas in one process (:func:`gpcore.train_many`); settings go to processes through
-joblib, which scikit-learn brings. A worker is handed a configuration and hands back numbers; the process that asked
-writes them to disk, one record per setting, so that what is there is not done again.
+The seeds of one setting are replicas in one process (:func:`gpcore.train_many`); settings go to processes of loky's on
+this machine, to the client of Dask's that joblib knows, or to another of joblib's engines, which scikit-learn brings. A
+worker is handed a configuration and hands back numbers; the process that asked writes them to disk, one record per
+setting, so that what is there is not done again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import importlib
 import os
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -32,7 +35,9 @@ from .supervised_config import SupervisedConfig, SupervisedHistory, new_history
 Runs = list[History] | list[SupervisedHistory]
 Evaluate = Mapping[str, Callable[[Tensor], float]]
 
-_TRIES = 3  # how often in a row workers may be killed before anything is finished
+_TRIES = 3  # how often a setting is begun whose process is killed
+_IDLE: list = []  # started processes without a setting, each an executor of its own; they end after five minutes
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _ALONE = threading.RLock()  # initial weights are drawn from the process's own generator, which threads would share
 
 
@@ -105,44 +110,97 @@ def _unpacked(config: Config | SupervisedConfig, saved: dict) -> History | Super
     return run
 
 
-def _parallel(workers: int | str | None):
-    """joblib's engine, with the number of processes that there are cores for."""
+def _processes(workers: int | str | None) -> int:
+    """How many processes there are to be: not more than joblib has cores for."""
     import joblib
 
-    workers = os.environ.get("GPCORE_WORKERS") or None if workers is None else workers
-    if isinstance(workers, str) and not workers.isdecimal():
-        place = joblib.parallel_config("dask", scheduler_host=workers)
-        workers = None
-    else:
-        place = contextlib.nullcontext()
     if workers is not None and not (str(workers).isdecimal() and int(workers) > 0):
         raise ValueError(f"workers must be a whole number of at least 1 or a scheduler's address, got {workers!r}")
-    with place:
-        room = joblib.effective_n_jobs(-1)
-        n_jobs = room if workers is None else min(int(workers), room)
-        # Settings take seconds or hours: no two of them in one parcel.
-        return joblib.Parallel(n_jobs, return_as="generator_unordered", batch_size=1)
+    room = joblib.effective_n_jobs(-1)
+    return room if workers is None else min(int(workers), room)
 
 
 def _named(name: Hashable, task: _Task) -> tuple[Hashable, list[dict]]:
     return name, task.run()
 
 
-def _as_they_finish(tasks: Mapping[Hashable, _Task], workers) -> Iterator[tuple[Hashable, list[dict]]]:
-    """Names and results, in any order. A killed worker takes its pool with it: what is missing is handed out again."""
+def _in_one_process(task: _Task) -> list[dict]:
     import joblib
 
-    todo, tries = dict(tasks), 0
-    while todo:
-        before, parallel = len(todo), _parallel(workers)
-        try:
-            for name, found in parallel(joblib.delayed(_named)(*item) for item in list(todo.items())):
-                del todo[name]
-                yield name, found
-        except BrokenProcessPool:
-            tries = 0 if len(todo) < before else tries + 1
-            if tries == _TRIES:
-                raise
+    with joblib.parallel_config("sequential"):  # a judge that trains a sweep starts no more processes
+        return task.run()
+
+
+def _begin(task: _Task) -> tuple:
+    """A process of this machine and the result that it works on."""
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    while True:
+        process = _IDLE.pop() if _IDLE else ProcessPoolExecutor(1, timeout=300, env=_ONE_THREAD)
+        with contextlib.suppress(BrokenProcessPool):  # killed while it was idle
+            return process, process.submit(_in_one_process, task)
+
+
+def _on_this_machine(tasks: Mapping[Hashable, _Task], count: int) -> Iterator[tuple[Hashable, list[dict]]]:
+    """As below. Executors of one process each, since a killed process takes all others of its executor with it."""
+    todo, begun, running, given_up = list(tasks), Counter(), {}, {}
+    try:
+        while todo or running:
+            while todo and len(running) < count:
+                name = todo.pop(0)
+                begun[name] += 1
+                process, future = _begin(tasks[name])
+                running[future] = name, process
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                name, process = running.pop(future)
+                error = future.exception()
+                if not isinstance(error, BrokenProcessPool):
+                    _IDLE.append(process)
+                    yield name, future.result()
+                elif begun[name] < _TRIES:
+                    todo.append(name)
+                else:
+                    given_up[name] = error
+    finally:  # nobody waits any more for what is under way
+        for _, process in running.values():
+            process.shutdown(kill_workers=True)
+    if given_up:
+        names = ", ".join(map(repr, given_up))
+        said = f"the worker of {names} was killed {_TRIES} times, most often for want of memory"
+        raise BrokenProcessPool(f"{said}; the other settings are finished") from next(iter(given_up.values()))
+
+
+def _on_dask(tasks: Mapping[Hashable, _Task], client) -> Iterator[tuple[Hashable, list[dict]]]:
+    """As below. Not through joblib, which waits for ever where a task has killed its workers too often."""
+    from distributed import as_completed
+
+    names = {client.submit(_in_one_process, task, pure=False): name for name, task in tasks.items()}
+    try:
+        for future in as_completed(list(names)):
+            yield names.pop(future), future.result()
+    finally:
+        client.cancel(list(names))
+
+
+def _as_they_finish(tasks: Mapping[Hashable, _Task], workers) -> Iterator[tuple[Hashable, list[dict]]]:
+    """Names and results, in any order."""
+    import joblib
+
+    workers = os.environ.get("GPCORE_WORKERS") or None if workers is None else workers
+    backend, _ = joblib.parallel.get_active_backend()
+    if isinstance(workers, str) and not workers.isdecimal():
+        from distributed import Client
+
+        with Client(workers, set_as_default=False) as client:
+            yield from _on_dask(tasks, client)
+    elif hasattr(backend, "client"):
+        yield from _on_dask(tasks, backend.client)
+    elif (count := _processes(workers)) > 1 and isinstance(backend, joblib.parallel.BACKENDS["loky"]):
+        yield from _on_this_machine(tasks, count)
+    else:  # settings take seconds or hours: no two of them in one parcel
+        parallel = joblib.Parallel(count, return_as="generator_unordered", batch_size=1)
+        yield from parallel(joblib.delayed(_named)(*item) for item in tasks.items())
 
 
 def train_sweep(
@@ -159,21 +217,21 @@ def train_sweep(
     bit on the same processor and PyTorch. A run that diverges has ``diverged_at`` set, is named beside the
     progress bar, and stops nothing.
 
-    Processes are joblib's, on this machine. ``with joblib.parallel_config(backend="dask"):`` around the call sends it
-    to the Dask cluster of the current client; start its workers with ``--nthreads 1``, since threads of one process
-    train one after another. Workers on one GPU share its memory: give ``workers`` a number. For a queue such as Slurm's
-    let each job train one setting into a common ``folder`` (``executor.submit(gp.train_sweep, {name: config}, seeds,
-    folder=folder, workers=1)`` with submitit), and call it for all of them afterwards, which reads what is there.
+    Processes are on this machine; for five minutes the next call finds them started. ``with
+    joblib.parallel_config(backend="dask"):`` around the call sends it to the Dask cluster of the current client; start
+    its workers with ``--nthreads 1``, since threads of one process train one after another. Workers on one GPU share
+    its memory: give ``workers`` a number. For a queue such as Slurm's let each job train one setting into a common
+    ``folder`` (``executor.submit(gp.train_sweep, {name: config}, seeds, folder=folder, workers=1)`` with submitit), and
+    call it for all of them afterwards, which reads what is there.
 
     Args:
         settings: name -> configuration; ``config.seed`` is not used.
         seeds: at least one, each once.
         evaluate: as for :func:`gpcore.train`, for adversarial runs.
         folder: one record per setting is kept here, and what has a record is not trained again. Where a worker is
-            killed, what others had finished stays; the settings under way begin again, or go on from their last
-            checkpoint here. Workers on other machines need to see the folder. Another configuration, other seeds,
-            judges or versions of gpcore and PyTorch make another record; other values of globals that a function reads
-            do not.
+            killed, its setting begins again, or goes on from its last checkpoint here, and the others run on. Workers
+            on other machines need to see the folder. Another configuration, other seeds, judges or versions of gpcore
+            and PyTorch make another record; other values of globals that a function reads do not.
         workers: how many processes, at most one per core, or the address of a Dask scheduler, as
             ``"tcp://10.0.0.1:8786"``. None: what the environment variable ``GPCORE_WORKERS`` says, or one per core.
 
@@ -184,8 +242,8 @@ def train_sweep(
         ValueError: no setting, no seed or one twice, ``workers`` of another kind; ``evaluate`` for supervised runs; two
             settings with one record in ``folder``, as two names that differ in a blank make them.
         TypeError: a setting that is no configuration.
-        BrokenProcessPool: workers were killed three times running and nothing got finished. On Dask, which tries
-            again by itself, it is ``distributed.KilledWorker``.
+        BrokenProcessPool: the worker of one setting was killed three times; it is named when the others are finished.
+            On Dask, which tries again by itself, it is ``distributed.KilledWorker``, at once.
 
     Example:
         >>> config = gp.Config(steps=3, n_critic=1, batch_size=8, width=8, device="cpu")
@@ -216,8 +274,9 @@ def train_sweep(
                 results[name] = saved["runs"]
                 continue
         tasks[name] = task
-    with progress_bar(len(settings), len(results), "settings") as bar:
-        for name, found in _as_they_finish(tasks, workers):
+    finished = _as_they_finish(tasks, workers)
+    with progress_bar(len(settings), len(results), "settings") as bar, contextlib.closing(finished):
+        for name, found in finished:
             results[name] = found
             if folder is not None:
                 checkpoint.save(records[name], {"fingerprint": marks[name], "runs": found})

@@ -2,10 +2,10 @@
 
 Gradients are compared in float64 before any time is taken. The ways of a row take turns of some 20 ms, on one thread; a
 ratio is the median over turns of paired ratios of process CPU time, with quartiles. On a GPU it is wall time, from one
-synchronisation before a turn to one after it. The floor of a step is its count of multiplications (10 products a layer
-where autograd takes 12) at the rate of one matrix product of the step's own shape, measured in the same turns. A way
-that fails is recorded with its message, and the others go on. Writes ``book/benchmarks/cpu.json``, or ``gpu.json`` on a
-machine with a GPU, and prints the table.
+synchronisation before a turn to one after it. The floor of a step is its count of multiplications (10 products per
+layer where autograd takes 12) at the rate of one matrix product of the step's own shape, measured in the same turns. A
+way that fails is recorded with its message, and the others go on. Writes ``book/benchmarks/cpu.json``, or ``gpu.json``
+on a machine with a GPU, and prints the table.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def critic_steps(what: str, critic: torch.nn.Module, shape: tuple, device: str, 
     if device == "cpu" and "-32-" in what:  # what a step costs that finds the caches filled with others
         alone = take_turns(turns, seconds / 4, device, stretch=0.0)
         found.append(row(what, "by hand", "public", alone))
-        found[-1] |= {"way": "by hand, one step a turn", "against": "public, one step a turn"}
+        found[-1] |= {"way": "by hand, one step per turn", "against": "public, one step per turn"}
     gradients = ("two forwards", "one forward", "by hand", "by hand, compiled")
     found += [row(what, name, "public", times) for name in gradients if name in turns]
     steps = ("by hand, with fused Adam", "by hand, compiled, with fused Adam", "whole step compiled")
@@ -299,7 +299,7 @@ def scaling(device: str, seconds: float) -> list[dict]:
             "fill 4": lambda flat=flat: flat.fill_(0.1),
             "flat buffer": lambda flat=flat: scale_rows_(flat, "clip_norm", 1e-3),
         }
-        # Once a turn: what has been scaled needs no second scaling.
+        # Once per turn: what has been scaled needs no second scaling.
         times = take_turns(turns, seconds, device, stretch=0.0)
         for way in ("torch's clip_grad_norm_", "clip_norm_", "flat buffer"):
             found.append(row(f"scaling {count} x {size:,}", way, "loop with .item()", times))

@@ -56,6 +56,49 @@ def test_distances_refuse_bad_samples():
         metrics.wasserstein_distance(torch.full((2, 2), math.nan), torch.zeros(2, 2))
 
 
+def mean_distance(difference: float, std: float) -> float:
+    """The mean of the absolute value of a normal variable with this mean and standard deviation."""
+    part = std * math.sqrt(2 / math.pi) * math.exp(-(difference**2) / (2 * std**2))
+    return part + difference * math.erf(difference / (std * math.sqrt(2)))
+
+
+def test_the_energy_distance_has_no_bias_for_two_normals():
+    """Samples of three and of four: with the pairs of a point with itself the mean would be 1.0 higher."""
+    x, y = 1 + 2 * normal(2000, 3, 1, seed=1).double(), normal(2000, 4, 1, seed=2).double()
+    found = torch.tensor([metrics.energy_distance(*pair) for pair in zip(x, y, strict=True)], dtype=torch.float64)
+    expected = 2 * mean_distance(1.0, math.sqrt(5.0)) - mean_distance(0.0, math.sqrt(8.0)) - mean_distance(0.0, 2**0.5)
+    error = float(found.std() / math.sqrt(len(found)))
+    assert error < 0.05 and abs(float(found.mean()) - expected) < 4 * error
+
+
+@given(n=st.integers(2, 30), m=st.integers(2, 30), seed=st.integers(0, 99))
+def test_the_energy_distance_is_scipys_squared_without_the_pairs_of_a_point_with_itself(n, m, seed):
+    x, y = (normal(k, 1, seed=seed + k)[:, 0].double().numpy() for k in (n, m))
+    own = sum(np.abs(z[:, None] - z).sum() / (len(z) ** 2 * (len(z) - 1)) for z in (x, y))
+    expected = scipy.stats.energy_distance(x, y) ** 2 - own
+    found = metrics.energy_distance(torch.from_numpy(x)[:, None], torch.from_numpy(y)[:, None])
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_the_energy_distance_takes_images_and_the_euclidean_norm():
+    assert metrics.energy_distance(torch.zeros(2, 1, 2, 2), torch.ones(5, 1, 2, 2)) == pytest.approx(4.0)
+    far = torch.tensor([1e6, 1e6])  # no product of matrices, which would cancel
+    assert metrics.energy_distance(far + torch.zeros(2, 2), far + torch.tensor([[3.0, 4.0]] * 3)) == pytest.approx(10.0)
+
+
+def test_the_energy_distance_refuses_bad_samples():
+    with pytest.raises(ValueError, match="one sample of x and one sample of y"):
+        metrics.energy_distance(torch.zeros(2, 3), torch.zeros(2, 2))
+    with pytest.raises(ValueError, match="y must be a non-empty batch"):
+        metrics.energy_distance(torch.zeros(2, 2), torch.zeros(0, 2))
+    with pytest.raises(ValueError, match="y must hold at least two samples, got 1"):
+        metrics.energy_distance(torch.zeros(2, 2), torch.zeros(1, 2))
+    with pytest.raises(TypeError, match="x must be a floating"):
+        metrics.energy_distance(torch.zeros(2, 2, dtype=torch.int64), torch.zeros(2, 2))
+    with pytest.raises(ValueError, match="x must be finite"):
+        metrics.energy_distance(torch.full((2, 2), math.inf), torch.zeros(2, 2))
+
+
 def test_the_perfect_critic_sees_the_whole_distance_with_slope_one():
     real, fake = normal(60, 2), 2 * normal(45, 2, seed=1)
     critic = metrics.perfect_critic(real, fake)

@@ -20,12 +20,12 @@ def judge_function(law: AnyLaw, subject: Subject, undecided: list[str], notes: l
     elif law.name:
         name = law.name.replace("norm - t", f"norm - {law.target:g}")
         notes.append(
-            f"the norm is pulled towards {law.target:g} by a law of its own, {name}: far from there it pulls less than "
+            f"the norm is pulled towards {law.target:g} by another formula, {name}: far from there it pulls less than "
             "a square does"
         )
     else:
         notes.append(
-            f"it is {law}. No law of this kind is known here: it is smallest at the norm {law.target:g} and rises "
+            f"it is {law}. No formula of this kind is known here: it is smallest at the norm {law.target:g} and rises "
             "above, and more was not judged. Compare it with the formula that it is from"
         )
     return _judge_sum(subject, undecided)

@@ -14,13 +14,13 @@ from ..report import Finding
 _BATCH = {"whole batch": "one norm is taken over the whole batch"}
 _BATCH |= {"mean norm": "the norms are averaged over the batch before the target is subtracted"}
 _BATCH |= {"mean gradient": "the gradients are averaged over the batch before the norm is taken"}
-_ELEMENTS = {"every element": "the law is applied to each element's absolute value"}
-_ELEMENTS |= {"every element with its sign": "the law is applied to each element of the gradient"}
+_ELEMENTS = {"every element": "the formula is applied to each element's absolute value"}
+_ELEMENTS |= {"every element with its sign": "the formula is applied to each element of the gradient"}
 _ELEMENTS |= {"root mean square": "the squares are averaged over a sample's elements, not summed"}
 _KINDS = {"absolute": "|norm - t|", "difference": "norm - t", "hinge": "max(0, norm - t)"}
 SQUARED = (
-    "whether it means to square twice: the law is put on the squared norm, (norm^2 - 1)^2, which has its minimum at "
-    "norm 1 too but another pull; is a square root missing?"
+    "whether it means to square twice: the formula is applied to the squared norm, (norm^2 - 1)^2, which has its "
+    "minimum at norm 1 too but another pull; is a square root missing?"
 )
 
 
@@ -67,10 +67,13 @@ def judge_law(
         found.append(finding("not-squared", said))
     elif law.kind == "hinge":
         notes.append(
-            f"the value grows as {_KINDS['hinge']} with t = {size:.3g}, not squared: a published law of its own"
+            f"the value grows as {_KINDS['hinge']} with t = {size:.3g}, not squared: a published formula in its own "
+            "right"
         )
     elif law.kind == "power":
-        notes.append(f"the norm is raised to the power {law.power:.3g}, as WGAN-div does with 6: a law of its own")
+        notes.append(
+            f"the norm is raised to the power {law.power:.3g}, as WGAN-div does with 6: a formula in its own right"
+        )
     target, more = _judge_target(law, size, other if grows_target else None, subject, named, literals, notes)
     found += target
     weight *= more
@@ -90,7 +93,7 @@ def judge_norm(
     """What is wrong with the norm of a law with this target, for samples of this shape."""
     name, kind = norm.name, norm.kind
     if kind == "channels":
-        said = f"for samples of shape {shape} the norm runs over {name} alone, which leaves many norms a sample"
+        said = f"for samples of shape {shape} the norm runs over {name} alone, which leaves many norms per sample"
         return [finding("norm-over-channels", said)]
     if kind == "batch":
         return [finding("norm-over-batch", _BATCH.get(name, f"norms are taken over {name}: along the batch"))]
@@ -99,16 +102,16 @@ def judge_norm(
     if kind == "first":
         return [finding("norm-over-batch", "the first sample's norm alone counts: is a [0] too many?")]
     if kind == "each input":
-        said = f"each of the {norm.count} inputs has a norm and a law of its own, and these are added"
+        said = f"each of the {norm.count} inputs has its own norm and its own penalty, and these are added"
         if law == "two-sided" and size:
-            said += f": together a norm of {size * norm.count**0.5:.3g}, which is a bound of its own kind"
+            said += f": together a norm of {size * norm.count**0.5:.3g}, which is another kind of bound"
         notes.append(said)
     if kind == "some inputs":
         notes.append(f"it differentiates by several inputs, and only the norm of {name} counts")
     if name == "squared norm" and not (law == "power" or size == 0):
         undecided.append(SQUARED)
     elif name == "largest":
-        notes.append("only the largest norm of the batch counts (MaxGP, Zhou et al. 2019): a law of its own")
+        notes.append("only the largest norm of the batch counts (MaxGP, Zhou et al. 2019): a formula in its own right")
     elif name in ("L1", "Linf"):
         what = {"L1": "the sum of absolute values (L1)", "Linf": "the largest absolute value (L-infinity)"}[name]
         notes.append(f"its norm is {what}, not the Euclidean one: it bounds the slope by another measure of distance")
@@ -172,7 +175,7 @@ def _judge_squares(seen: Observed, subject: Subject, undecided: list[str]) -> li
         return [finding("norm-per-element", said)]
     along, over = (f"dim{'s' * (len(d) > 1)} {' and '.join(map(str, d))}" for d in (averaged, summed))
     return [
-        finding("norm-over-channels", f"squares are summed over {over} alone, which leaves many norms a sample"),
+        finding("norm-over-channels", f"squares are summed over {over} alone, which leaves many norms per sample"),
         finding("norm-per-element", f"over {along} {said.partition(': ')[2]}"),
     ]
 

@@ -25,7 +25,7 @@ def judge_mixture(seen: Observed, subject: Subject, undecided: list[str], notes:
     growth = _growth(seen, subject, mixture, n=2 * size)
     divided = 1.0
     if growth is None:
-        undecided.append("whether it sums over the batch: its values on a larger one follow another law")
+        undecided.append("whether it sums over the batch: its values on a larger one follow another formula")
     elif abs(growth - 2) < 0.02:
         found.append(finding("sum-over-batch", "twice the batch gives twice the penalty: it sums over the samples"))
         divided = size
@@ -39,7 +39,7 @@ def judge_mixture(seen: Observed, subject: Subject, undecided: list[str], notes:
             said = "samples of twice as many elements get half the penalty: squares are averaged, not summed"
             found.append(finding("norm-per-element", said))
     each = ", ".join(f"{law.weight / divided:.4g} at {PLACES[p]}" for p, law in mixture.laws.items())
-    notes.append(f"it adds laws with weights of their own: {each}")
+    notes.append(f"it adds penalties, each with its own weight: {each}")
     return found
 
 

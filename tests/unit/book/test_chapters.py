@@ -185,6 +185,22 @@ def test_its_sections_come_in_order(path):
 
 
 @each_chapter
+def test_it_leads_first_to_its_page(path):
+    """A viewer of notebooks shows neither the site's styles nor its search."""
+    first = next(cell for cell in read(path).cells if cell.cell_type == "markdown")
+    assert f"/notebooks/{path.stem}.html)" in first.source
+
+
+@each_chapter
+def test_what_is_to_be_predicted_is_answered_below_the_experiment(path):
+    """Where a viewer strips ``<details>`` the answer is open: it must not stand where the question does."""
+    cells = read(path).cells
+    asked = next(i for i, cell in enumerate(cells) if re.search(r"^## Predict$", cell.source, re.MULTILINE))
+    answered = next(i for i, cell in enumerate(cells) if "gp-answer" in cell.source)
+    assert any(cell.cell_type == "code" for cell in cells[asked + 1 : answered])
+
+
+@each_chapter
 def test_its_exercises_are_solved(path):
     notebook = read(path)
     exercises = sum(cell.source.count('class="gp-exercise"') for cell in notebook.cells)

@@ -261,6 +261,15 @@ def test_no_file_names_a_folder_of_some_machine():
     assert not found
 
 
+@pytest.mark.parametrize("room", ["sweep", "training", "page", "check"])
+def test_a_folder_says_first_what_lives_in_it_and_where_to_start(room):
+    folder = ROOT / "gpcore" / room
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+    files = [*folder.glob("[a-z]*.py"), *(path.parent for path in folder.glob("*/__init__.py"))]
+    assert len(files) > 4 and not [path.stem for path in files if f"``{path.stem}``" not in said]
+    assert re.search(r"A newcomer starts with .*``\w+``", said, re.DOTALL)
+
+
 def test_actions_are_pinned_by_commit():
     workflows = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     assert {path.stem for path in workflows} == {"test", "book", "drift", "mutants"}
@@ -280,6 +289,17 @@ def test_the_scripts_parse():
     commands = ("book", "serve", "run", "full", "test", "mutants", "lowest", "repository", "notebooks", "lock", "clean")
     for command in commands:
         assert re.search(rf"^  {command} ", listed, flags=re.MULTILINE), command
+
+
+def test_make_lowest_says_which_python_it_needs(tmp_path):
+    """Newer ones find no torch 2.4; pip's own message names neither the reason nor the way out."""
+    newer = tmp_path / "python3.13"
+    faked = "import sys; sys.version_info = (3, 13, 1); exec(sys.argv[1])"
+    newer.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{faked}" "$2"\n')
+    newer.chmod(0o755)
+    asked = subprocess.run(["make", "lowest", f"PYTHON={newer}"], cwd=ROOT, capture_output=True, text=True)
+    said = r"book: make lowest needs Python 3\.11, .* this is 3\.13; name it: make lowest PYTHON=python3\.11\n"
+    assert asked.returncode and re.match(said, asked.stderr)
 
 
 # --- the repository's address

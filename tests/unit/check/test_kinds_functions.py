@@ -13,57 +13,57 @@ def apart(critic, real, fake):
     return lengths(critic, mixed(real, fake)) - 1
 
 
-@judged(family="Huber law of the norm at interpolates", said="a straight line beyond 1 from 1")
+@judged(family="Huber function of the norm at interpolates", said="a straight line beyond 1 from 1")
 def huber(critic, real, fake):
     norms = lengths(critic, mixed(real, fake))
     return F.huber_loss(norms, torch.ones_like(norms))
 
 
-@judged(family="Huber law of the norm at interpolates", said="a straight line beyond 0.5 from 1")
+@judged(family="Huber function of the norm at interpolates", said="a straight line beyond 0.5 from 1")
 def smooth_absolute(critic, real, fake):
     norms = lengths(critic, mixed(real, fake))
     return 10 * F.smooth_l1_loss(norms, torch.ones_like(norms), beta=0.5)
 
 
-@judged(family="one-sided Huber law of the norm at interpolates")
+@judged(family="one-sided Huber function of the norm at interpolates")
 def huber_above_one(critic, real, fake):
     above = apart(critic, real, fake).relu()
     return F.huber_loss(above, torch.zeros_like(above), delta=2.0)
 
 
-@judged(family="Huber law of the norm at the real samples", said="pulled towards 0")
+@judged(family="Huber function of the norm at the real samples", said="pulled towards 0")
 def huber_of_r1(critic, real):
     norms = lengths(critic, real.detach().requires_grad_())
     return F.huber_loss(norms, torch.zeros_like(norms))
 
 
-@judged(family="log-cosh law of the norm at interpolates")
+@judged(family="log-cosh function of the norm at interpolates")
 def log_cosh(critic, real, fake):
     d = apart(critic, real, fake)
     return (d + F.softplus(-2 * d) - 0.6931471805599453).mean()
 
 
-@judged(family="pseudo-Huber law of the norm at interpolates")
+@judged(family="pseudo-Huber function of the norm at interpolates")
 def charbonnier(critic, real, fake):
     return ((1 + apart(critic, real, fake).square()).sqrt() - 1).mean()
 
 
-@judged(family="squared logarithm law of the norm at interpolates")
+@judged(family="squared logarithm function of the norm at interpolates")
 def squared_logarithm(critic, real, fake):
     return lengths(critic, mixed(real, fake)).clamp(min=1e-6).log().square().mean()
 
 
-@judged(family="logarithmic law of the norm at the real samples", said="log(1 + |norm - 0|)")
+@judged(family="logarithmic function of the norm at the real samples", said="log(1 + |norm - 0|)")
 def logarithm(critic, real):
     return lengths(critic, real.detach().requires_grad_()).log1p().mean()
 
 
-@judged(family="logarithmic law of the norm at interpolates", said="log(1 + (norm - 1)^2)")
+@judged(family="logarithmic function of the norm at interpolates", said="log(1 + (norm - 1)^2)")
 def logarithm_of_the_square(critic, real, fake):
     return apart(critic, real, fake).square().log1p().mean()
 
 
-@judged(family="another law of the norm at interpolates", said="No law of this kind is known here")
+@judged(family="another function of the norm at interpolates", said="No formula of this kind is known here")
 def fourth_power(critic, real, fake):
     return apart(critic, real, fake).pow(4).mean()
 
@@ -84,7 +84,7 @@ def huber_with_an_odd_target(critic, real, fake):
     return F.huber_loss(norms, torch.full_like(norms, 6.0))
 
 
-@judged("sum-over-batch", family="Huber law of the norm at interpolates")
+@judged("sum-over-batch", family="Huber function of the norm at interpolates")
 def summed(critic, real, fake):
     norms = lengths(critic, mixed(real, fake))
     return F.huber_loss(norms, torch.ones_like(norms), reduction="sum")

@@ -13,7 +13,7 @@ judged = CASES.judged
 # ---------------------------------------------------------------- laws
 
 
-@judged(family="hinge at interpolates", said="a published law of its own")
+@judged(family="hinge at interpolates", said="a published formula in its own right")
 def hinge(critic, real, fake):
     return (lengths(critic, mixed(real, fake)) - 1).clamp(min=0).mean()
 

@@ -161,7 +161,7 @@ def image_and_fixed_labels(critic, a, b, x, y):
 
 for function, said in (
     (joint, ()),
-    (each, "each of the 2 inputs has a norm"),
+    (each, "each of the 2 inputs has its own norm"),
     (only_the_first, "only the norm of input 1 counts"),
     (image_and_fixed_labels, ()),
 ):

@@ -45,7 +45,7 @@ def hinge_at_two(critic, real, fake, k=2.0):
     return (lengths(critic, mixed(real, fake)) - k).relu().mean()
 
 
-@judged("wrong-points", family="hinge at both real and fake samples", said="a published law of its own")
+@judged("wrong-points", family="hinge at both real and fake samples", said="a published formula in its own right")
 def hinge_at_the_samples(critic, real, fake):
     x = torch.cat([real, fake]).detach().requires_grad_()
     return (lengths(critic, x) - 1).clamp(min=0).mean()
@@ -103,8 +103,8 @@ def adapted(penalty):
     return call
 
 
-judged(shape=(5,), adapt=adapted(each_by_its_own_call), said="each of the 2 inputs has a norm")(each_by_its_own_call)
-judged(shape=(5,), adapt=adapted(mean_over_inputs), said="each of the 2 inputs has a norm")(mean_over_inputs)
+judged(shape=(5,), adapt=adapted(each_by_its_own_call), said="2 inputs has its own norm")(each_by_its_own_call)
+judged(shape=(5,), adapt=adapted(mean_over_inputs), said="each of the 2 inputs has its own norm")(mean_over_inputs)
 judged(shape=(5,), adapt=adapted(squared_of_each), family="zero-centred at interpolates")(squared_of_each)
 
 

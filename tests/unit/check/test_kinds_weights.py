@@ -17,17 +17,17 @@ def squares(critic, x):
 # ---------------------------------------------------------------- places with weights of their own
 
 
-@judged(family="R1 + R2, each with a weight of its own", said="5 at the real samples, 0.5 at the fake samples")
+@judged(family="R1 + R2, each with its own weight", said="5 at the real samples, 0.5 at the fake samples")
 def two_gammas(critic, real, fake, r1_gamma=10.0, r2_gamma=1.0):
     return (r1_gamma / 2) * squares(critic, real).mean() + (r2_gamma / 2) * squares(critic, fake).mean()
 
 
-@judged(family="two-sided at interpolates + R1, each with a weight of its own", said="10 at the points between")
+@judged(family="two-sided at interpolates + R1, each with its own weight", said="10 at the points between")
 def a_penalty_and_r1(critic, real, fake):
     return 10 * two_sided(lengths(critic, mixed(real, fake))) + 0.5 * squares(critic, real).mean()
 
 
-@judged(family="R1 + R2, each with a weight of its own")
+@judged(family="R1 + R2, each with its own weight")
 def one_batch_with_two_weights(critic, real, fake):
     both = squares(critic, torch.cat([real, fake]))
     return (3 * both[: len(real)] + both[len(real) :]).mean()
@@ -81,7 +81,7 @@ class Centred(nn.Module):
 judged(said="which is what it was told (self.centre)")(Centred())
 
 
-@judged(family="zero-centred law of the largest norm at interpolates", said="MaxGP")
+@judged(family="zero-centred penalty of the largest norm at interpolates", said="MaxGP")
 def the_steepest_alone(critic, real, fake):
     return lengths(critic, mixed(real, fake)).max() ** 2
 

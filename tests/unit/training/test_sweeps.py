@@ -1,10 +1,7 @@
-"""Grids of settings in several processes: what the loop gives, what is on disk, and what a killed worker costs."""
+"""Grids of settings in several processes: what the loop gives, what is on disk, and how many processes there are."""
 
 import dataclasses
 import os
-import signal
-import time
-from concurrent.futures.process import BrokenProcessPool
 
 import joblib
 import pytest
@@ -93,60 +90,6 @@ def test_what_has_a_record_is_read_and_what_has_none_is_trained(tmp_path, monkey
         assert len(trained) == len(settings)
 
 
-@two_cores
-def test_a_killed_worker_costs_what_it_had_begun(tmp_path):
-    """Of three settings the last kills its process, once, when the two others are finished."""
-    parent, log, folder = os.getpid(), tmp_path / "log", tmp_path / "records"
-
-    def building(name):
-        def build():
-            if os.getpid() != parent:
-                with open(log, "a") as file:
-                    file.write(f"{name} {os.getpid()}\n")
-                if name == "killer" and not (tmp_path / "killed").exists():
-                    while len(list(folder.glob("*.pt"))) < 2:
-                        time.sleep(0.05)
-                    (tmp_path / "killed").touch()
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return gp.models.mlp_critic(2, 8, 1)
-
-        return dataclasses.replace(BASE, critic=build)
-
-    settings = {name: building(name) for name in ("killer", "quick", "slow")}
-    settings["slow"] = dataclasses.replace(settings["slow"], steps=50)
-    runs = gp.train_sweep(settings, SEEDS, folder=folder, workers=2)
-    assert all_same(runs, {name: gp.train_many(config, SEEDS) for name, config in settings.items()})
-    processes = {name: {line for line in log.read_text().split("\n") if line.startswith(name)} for name in settings}
-    assert (tmp_path / "killed").exists() and {name: len(found) for name, found in processes.items()} == {
-        "killer": 2, "quick": 1, "slow": 1,
-    }  # fmt: skip
-
-
-class Killed:
-    """In the place of joblib's engine: finishes so many settings, then all workers are killed."""
-
-    def __init__(self, finishes: int):
-        self.finishes, self.rounds = finishes, 0
-
-    def __call__(self, tasks):
-        self.rounds += 1
-        for count, (function, arguments, _) in enumerate(tasks):
-            if count == self.finishes:
-                raise BrokenProcessPool("killed")
-            yield function(*arguments)
-
-
-def test_workers_that_are_killed_again_and_again_are_given_up_unless_something_gets_finished(monkeypatch, loop):
-    parallel = Killed(finishes=1)
-    monkeypatch.setattr(sweeps, "_parallel", lambda workers: parallel)
-    assert all_same(gp.train_sweep(SETTINGS, SEEDS, evaluate=JUDGES), loop)
-    assert parallel.rounds == len(SETTINGS)
-    parallel = Killed(finishes=0)
-    with pytest.raises(BrokenProcessPool):
-        gp.train_sweep(SETTINGS, SEEDS)
-    assert parallel.rounds == 3
-
-
 def test_a_setting_that_was_killed_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     config = dataclasses.replace(BASE, steps=9, checkpoint_every=4)
     save = gp.checkpoint.save
@@ -215,15 +158,18 @@ def test_a_sweep_in_this_process_has_one_thread_too_and_gives_the_others_back(mo
         torch.set_num_threads(1)
 
 
-def test_how_many_workers_there_are(monkeypatch):
+def test_how_many_workers_there_are():
     cores = joblib.cpu_count()
-    assert sweeps._parallel(None).n_jobs == sweeps._parallel(10_000).n_jobs == cores and sweeps._parallel(1).n_jobs == 1
-    monkeypatch.setenv("GPCORE_WORKERS", "1")
-    assert sweeps._parallel(None).n_jobs == 1 and sweeps._parallel(2).n_jobs == min(2, cores)
-    monkeypatch.setenv("GPCORE_WORKERS", "")
-    assert sweeps._parallel(None).n_jobs == cores
-    with joblib.parallel_config("threading"):
-        assert sweeps._parallel(2)._backend.uses_threads
+    assert [sweeps._processes(workers) for workers in (None, 10_000, 1, "1")] == [cores, cores, 1, 1]
+
+
+def test_the_environment_says_how_many_workers_there_are_unless_the_call_does(monkeypatch):
+    asked = []
+    monkeypatch.setattr(sweeps, "_processes", lambda workers: asked.append(workers) or 1)
+    for said, given in (("1", None), ("1", 2), ("", None)):
+        monkeypatch.setenv("GPCORE_WORKERS", said)
+        gp.train_sweep({"a": BASE}, [0], workers=given)
+    assert asked == ["1", 2, None]
 
 
 def test_threads_of_one_process_train_one_after_another(loop):

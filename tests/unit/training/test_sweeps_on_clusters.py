@@ -12,6 +12,7 @@ from pathlib import Path
 import joblib
 import pytest
 from test_sweeps import BASE, SEEDS, all_same
+from test_sweeps_with_killed_workers import begun, building, one_killed
 
 import gpcore as gp
 
@@ -62,6 +63,24 @@ def test_dask_gives_what_the_loop_gives(scheduler, monkeypatch):
         assert processes <= set(client.run(os.getpid).values()) and os.getpid() not in processes
 
 
+def test_dask_begins_the_setting_of_a_killed_worker_again_and_names_the_error_of_one_that_always_dies(
+    monkeypatch, tmp_path, request
+):
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "1")  # three by default, which takes longer
+    scheduler = request.getfixturevalue("scheduler")
+    from distributed import Client, KilledWorker
+
+    with Client(scheduler) as client:
+        client.wait_for_workers(2, timeout=40)
+        settings = one_killed(tmp_path / "log")
+        runs = gp.train_sweep(settings, SEEDS, workers=scheduler)
+        assert begun(tmp_path / "log") == {"killed": 2, "quick": 1, "slow": 1}
+        assert all_same(runs, {name: gp.train_many(config, SEEDS) for name, config in settings.items()})
+        with pytest.raises(KilledWorker):
+            gp.train_sweep({"doomed": building(tmp_path / "doomed", "doomed", kills=99)}, SEEDS, workers=scheduler)
+        assert begun(tmp_path / "doomed") == {"doomed": 2}
+
+
 def test_submitit_fills_the_folder_that_a_sweep_reads(tmp_path, monkeypatch):
     submitit = pytest.importorskip("submitit", reason="needs the packages of the extra `cluster`")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -80,8 +99,15 @@ def test_submitit_fills_the_folder_that_a_sweep_reads(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("preset", ["long", "full"])
-def test_make_hands_the_workers_on(preset):
-    shown = subprocess.run(
-        ["make", "-n", preset, "CHAPTER=18", "WORKERS=tcp://10.0.0.1:8786"], cwd=ROOT, capture_output=True, text=True
+def test_make_hands_the_workers_on_and_leaves_those_alone_that_the_shell_has(preset):
+    command = ["make", "-n", preset, "CHAPTER=18"]
+    given, silent = (
+        subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for more in (["WORKERS=tcp://10.0.0.1:8786"], [])
     )
-    assert 'GPCORE_WORKERS="tcp://10.0.0.1:8786" ' in shown.stdout
+    assert 'GPCORE_WORKERS="tcp://10.0.0.1:8786" ' in given and "GPCORE_WORKERS" not in silent
+
+
+def test_the_tests_take_no_workers_from_the_shell():
+    shown = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "-u GPCORE_WORKERS " in shown.stdout
