@@ -61,8 +61,9 @@ bench: environment ## time the critic step and gradient scaling, write book/benc
 repository: environment ## write the repository's address everywhere (URL=https://github.com/owner/name)
 	@$(PY) $(TOOLS)/repository.py "$(URL)"
 
-notebooks: environment ## write the cell that installs gpcore into every notebook
+notebooks: environment ## write the cell that installs gpcore into every notebook, and the listings' notebooks
 	@$(PY) $(TOOLS)/first_cell.py
+	@$(PY) $(TOOLS)/loops.py
 
 lock: environment ## write requirements.lock from .venv as it stands
 	@$(PY) $(TOOLS)/lock.py

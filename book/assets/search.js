@@ -39,12 +39,14 @@
     return { documents, average, vocabulary: new Set(documents.flatMap((one) => [...one.counts.keys(), ...one.titleWords])) };
   }
 
-  // The words of a query, each with the words of the book that stand for it: itself, or where the book does not have it
-  // those that hold it.
+  // The words of a query, each with the words of the book that stand for it: itself and its numbered versions, or where
+  // the book does not have it those that hold it.
   function understand(query, vocabulary) {
     const typed = [...new Set(split(query).map((word) => word.toLowerCase()))];
     const meant = typed.filter((word) => !EMPTY.has(word));
     return (meant.length ? meant : typed).map(stem).map((word) => {
+      const version = (other) => other.startsWith(word) && /^\d+$/.test(other.slice(word.length));
+      if (vocabulary.has(word) && word.length > 3) return [word, ...[...vocabulary].filter(version)];
       if (vocabulary.has(word) || word.length < 3) return [word];
       const holding = [...vocabulary].filter((other) => other.includes(word));
       return holding.length ? holding : [word];

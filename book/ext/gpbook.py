@@ -1,4 +1,4 @@
-"""What the book adds to Sphinx: the ledger of claims, tables of results, full runs, mathematics.
+"""What the book adds to Sphinx: verdicts, tables of results, full runs, mathematics.
 
 A plain Sphinx extension: it reads ``gpcore/page/claims.yml``, ``book/evidence`` and ``book/runs`` and executes nothing.
 """
@@ -57,17 +57,6 @@ def verdict_word(word: str) -> str:
     return f'<span class="gp-word gp-{word.replace(" ", "-")}">{word}</span>'
 
 
-def tally(words: list[str]) -> str:
-    """Return how many verdicts there are of each kind, ``"5 hold, 7 hold if, 1 does not"``."""
-    forms = {
-        "holds": ("holds", "hold"),
-        "holds if": ("holds under a condition", "hold under a condition"),
-        "does not hold": ("does not hold", "do not hold"),
-        "not decided": ("is not decided", "are not decided"),
-    }
-    return ", ".join(f"{words.count(word)} {forms[word][words.count(word) != 1]}" for word in evidence.WORDS)
-
-
 def longer(claim: str, chapter: str) -> dict | None:
     """Return the verdict on a claim in the newest long run of its chapter, or None."""
     record = runs.latest(chapter, "long", RUNS)
@@ -82,32 +71,6 @@ def both_words(claim: str, chapter: str, word: str) -> str:
     if found["word"] == word:
         return f"{verdict_word(word)} <small>(also in the longer run)</small>"
     return f"{verdict_word(word)} <small>(in the longer run: {verdict_word(found['word'])})</small>"
-
-
-def ledger() -> str:
-    """Return the table of all claims with their verdicts, and the claims that wait for their chapter folded away."""
-    found = {c["id"]: c for record in evidence.load_evidence(EVIDENCE).values() for c in record["claims"]}
-    rows, waiting = [], []
-    for claim in sorted(evidence.load_claims().values(), key=lambda c: c["chapter"]):
-        number, text = claim["chapter"], html.escape(claim["claim"])
-        verdict = found.get(claim["id"])
-        if verdict is None:
-            waiting.append([link(number, number), claim["source"], text])
-            continue
-        anchored = link(number, text, f"#verdict-{claim['id']}")
-        word = both_words(claim["id"], number, verdict["word"])
-        because = html.escape(verdict["because"])
-        if verdict.get("budget"):
-            because += f' <small class="gp-budget">{html.escape(verdict["budget"])}</small>'
-        rows.append([link(number, number), claim["source"], anchored, f"<span>{word}</span>", because])
-    summary = tally([verdict["word"] for verdict in found.values()])
-    head = ["chapter", "source", "claim", "verdict", "because"]
-    count = f"{len(rows) + len(waiting)} claims, {len(found)} have been measured: {summary}."
-    shown = f'<p>Of {count}</p><div class="gp-ledger">{html_table(head, rows, "Ledger of claims")}</div>'
-    if waiting:
-        rest = html_table(["chapter", "source", "claim"], waiting, "Claims not measured yet")
-        shown += f"<details><summary>{len(waiting)} claims wait for their chapter</summary>{rest}</details>"
-    return shown
 
 
 def same_code(inputs: dict | None, notebook: Path) -> bool:
@@ -293,9 +256,7 @@ def finish(app, error) -> None:
 
 def setup(app) -> dict:
     register_plugin("pybtex.style.formatting", "linked", Linked)
-    directives = {"ledger": ledger, "recordedruns": recorded_runs}
-    for name, make in directives.items():
-        app.add_directive(name, directive(make))
+    app.add_directive("recordedruns", directive(recorded_runs))
     # Before the builder's own readers of titles and contents (500), which then know the number and the full run.
     app.connect("doctree-read", complete_chapter, priority=400)
     app.connect("html-page-context", drop_stills)

@@ -59,7 +59,11 @@ const GROUPS = [
     },
   ]],
   ["The steps", [
-    { name: "criticSteps", label: "Critic steps per round", help: "Steps of the critic for each step of the generator." },
+    {
+      name: "criticSteps",
+      label: "Critic steps per generator step",
+      help: "How often the critic is updated before the generator is updated once.",
+    },
     { name: "lrCritic", label: "Critic's learning rate", help: "How far the critic goes in one step." },
     { name: "lrGenerator", label: "Generator's learning rate", help: "How far the generator goes in one step." },
     { name: "optimizer", label: "Optimiser", help: "SGD steps along the gradient; Adam divides it by its usual size." },

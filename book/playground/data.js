@@ -34,7 +34,7 @@ export function sampler(data, points, random) {
 
 // How many modes hold at least a quarter of their fair share of the samples, counted within a radius of a quarter of
 // the distance between neighbours. null where the data have no modes.
-export function modesFound(data, samples) {
+export function modesCovered(data, samples) {
   const centers = CENTERS[data];
   if (!centers) return null;
   const distance = (p, q) => Math.hypot(p[0] - q[0], p[1] - q[1]);
@@ -47,5 +47,5 @@ export function modesFound(data, samples) {
       if (distance(center, sample) < radius) counts[mode]++;
     });
   }
-  return { found: counts.filter((count) => count >= n / centers.length / 4).length, of: centers.length };
+  return { covered: counts.filter((count) => count >= n / centers.length / 4).length, of: centers.length };
 }

@@ -30,7 +30,7 @@ const dots = (samples) =>
 
 const says =
   `Samples of a generator after ${STEPS} steps (dots) lie on a ring through eight real Gaussians (large dots); ` +
-  `${modes.found} of ${modes.of} modes are found. Level lines of the critic's value surround each Gaussian.`;
+  `${modes.covered} of ${modes.of} modes are covered. Level lines of the critic's value surround each Gaussian.`;
 console.log(
   `<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="${says}" viewBox="0 0 ${SIZE} ${SIZE}" ` +
     `style="width:100%;max-width:420px;height:auto;fill:none;stroke-linecap:round">\n` +

@@ -5,7 +5,7 @@
 // Out: one snapshot after a start and one whenever such a step is reached, with the turn of the start that they follow
 //      and the milliseconds that its steps took.
 
-import { modesFound } from "./data.js";
+import { modesCovered } from "./data.js";
 import { wasserstein } from "./distance.js";
 import { game } from "./engine.js";
 import { bestKernel } from "./kernel.js";
@@ -32,7 +32,7 @@ for (let row = 0; row < GRID; row++) {
 // gradient on the grid.
 export function look(play, settings) {
   const generated = play.generated(SHOWN);
-  const modes = modesFound(settings.data, generated);
+  const modes = modesCovered(settings.data, generated);
   return { generated, real: play.real(SHOWN, settings), arrows: play.pulls(ARROWS, settings), modes, ...play.look(points, GRID * GRID) };
 }
 

@@ -101,7 +101,7 @@ export const PRESETS = [
   },
   {
     name: "λ too small",
-    says: "The penalty weighs next to nothing. Modes are found, but within a thousand steps the slope climbs to about a hundred, and the critic's loss estimates no distance any more.",
+    says: "The penalty weighs next to nothing. Modes are covered, but within a thousand steps the slope climbs to about a hundred, and the critic's loss estimates no distance any more.",
     settings: { weight: 0.001 },
   },
   {

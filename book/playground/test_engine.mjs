@@ -3,7 +3,7 @@
 //
 //   golden             the largest relative error of every kernel, by what was computed
 //   repeat             are two runs of one seed the same bit for bit, and are two seeds not?
-//   modes SEEDS STEPS  modes of the 8 Gaussians found, seed by seed
+//   modes SEEDS STEPS  modes of the 8 Gaussians covered, seed by seed
 //   pulls              the largest error of the arrows against differences of the loss, loss by loss
 //   thresholds         norms in a row, and what each kind of threshold leaves of them
 //   distance           two samples of 40 points and their distance, several times
@@ -12,7 +12,7 @@
 //   speed STEPS        generator steps a second with the page's first settings, kernel by kernel
 
 import { readFileSync } from "node:fs";
-import { CENTERS, modesFound, sampler } from "./data.js";
+import { CENTERS, modesCovered, sampler } from "./data.js";
 import { wasserstein } from "./distance.js";
 import { clipWeights, criticGradients, game, generatorGradients, LOSSES, OPTIMIZERS, PENALTIES } from "./engine.js";
 import { plainKernel, simdKernel } from "./kernel.js";
@@ -118,7 +118,7 @@ function repeat() {
 function modes(seeds, steps) {
   return Array.from({ length: seeds }, (_, seed) => {
     const { play, settings } = run(seed, steps, simdKernel());
-    return modesFound(settings.data, play.generated(2000)).found;
+    return modesCovered(settings.data, play.generated(2000)).covered;
   });
 }
 

@@ -93,7 +93,7 @@ export function createView(name, shown, onDraw) {
   function sentence() {
     const { step, modes, distance, diverged, whole } = latest;
     const parts = [`step ${step}`];
-    if (whole && modes && CENTERS[settings.data]) parts.push(`${modes.found} of ${modes.of} modes found`);
+    if (whole && modes && CENTERS[settings.data]) parts.push(`${modes.covered} of ${modes.of} modes covered`);
     if (whole && distance !== null) parts.push(`distance W₁ ${distance.toFixed(2)}`);
     if (diverged) parts.push("stopped: the loss or its gradient is no longer a number");
     if (!whole) parts.push("the upper pictures are from before");

@@ -1,4 +1,4 @@
-// What a run shows, read off every hundred steps: modes found, the distance, the critic's slopes, the loss and the
+// What a run shows, read off every hundred steps: modes covered, the distance, the critic's slopes, the loss and the
 // gradient's norm of the generator. `phases` are [[steps, what is changed before them], ...].
 
 import { game } from "./engine.js";
@@ -23,7 +23,7 @@ export function watch(settings, phases) {
       const norms = [...now.norms].sort((a, b) => a - b);
       seen.push({
         step,
-        modes: now.modes.found,
+        modes: now.modes.covered,
         distance: three(distance(now)),
         middle: three(norms[norms.length >> 1]),
         steepest: three(norms.at(-1)),

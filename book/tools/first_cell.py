@@ -42,7 +42,7 @@ def text(version: str = gpcore.__version__) -> str:
 
 def put(notebook: nbformat.NotebookNode) -> None:
     """Make the cell the first one, in the place of an older form of it; its id and its place in the run stay."""
-    if 'find_spec("gpcore")' not in notebook.cells[0].source:
+    if not (notebook.cells and 'find_spec("gpcore")' in notebook.cells[0].source):
         notebook.cells.insert(0, nbformat.v4.new_code_cell(execution_count=None))
     notebook.cells[0].source = text()
     notebook.cells[0].metadata = {"tags": ["remove-cell"]}

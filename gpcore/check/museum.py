@@ -1,6 +1,7 @@
 """The bug museum: gradient penalties as people write them, each wrong in one way. Nothing here is to be copied.
 
 ``ROOMS`` maps the name of a finding to its :class:`~gpcore.Room`: those on penalties below, then those on steps.
+``PARALLEL`` holds the rooms for several processes, which the checker does not find.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch.autograd import grad
 
+from .museum_parallel import PARALLEL as PARALLEL
 from .museum_steps import STEPS
 from .report import Room
 

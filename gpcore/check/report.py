@@ -64,8 +64,9 @@ class Room:
     """One mistake of the bug museum, as a function that runs.
 
     Attributes:
-        name: that of the finding with which the checker answers.
-        code: the mistake as people write it: ``(critic, real, fake) -> penalty`` or a step for ``check_scaling``.
+        name: that of the finding with which the checker answers, except in ``museum.PARALLEL``.
+        code: the mistake as people write it: ``(critic, real, fake) -> penalty``, a step for ``check_scaling``, or a
+            loop for several processes.
         met: where it was met in public code.
         symptom: what follows from it, by the formula.
         also: other findings of the same function.

@@ -26,7 +26,7 @@ return () => spread(centers, DRAWN_DEVIATION, random);
 }
 return () => spread(CENTERS[data], DEVIATIONS[data], random);
 }
-function modesFound(data, samples) {
+function modesCovered(data, samples) {
 const centers = CENTERS[data];
 if (!centers) return null;
 const distance = (p, q) => Math.hypot(p[0] - q[0], p[1] - q[1]);
@@ -39,7 +39,7 @@ centers.forEach((center, mode) => {
 if (distance(center, sample) < radius) counts[mode]++;
 });
 }
-return { found: counts.filter((count) => count >= n / centers.length / 4).length, of: centers.length };
+return { covered: counts.filter((count) => count >= n / centers.length / 4).length, of: centers.length };
 }
 function wasserstein(first, second) {
 const n = first.length / 2;
@@ -619,7 +619,7 @@ points[at + 1] = REACH * (1 - (2 * row) / (GRID - 1));
 }
 function look(play, settings) {
 const generated = play.generated(SHOWN);
-const modes = modesFound(settings.data, generated);
+const modes = modesCovered(settings.data, generated);
 return { generated, real: play.real(SHOWN, settings), arrows: play.pulls(ARROWS, settings), modes, ...play.look(points, GRID * GRID) };
 }
 function distance({ generated, real }) {
@@ -845,7 +845,7 @@ settings: { constraint: "clip", clip: 0.01 },
 },
 {
 name: "λ too small",
-says: "The penalty weighs next to nothing. Modes are found, but within a thousand steps the slope climbs to about a hundred, and the critic's loss estimates no distance any more.",
+says: "The penalty weighs next to nothing. Modes are covered, but within a thousand steps the slope climbs to about a hundred, and the critic's loss estimates no distance any more.",
 settings: { weight: 0.001 },
 },
 {
@@ -928,7 +928,11 @@ when: (s) => s.scaling === "zclip",
 },
 ]],
 ["The steps", [
-{ name: "criticSteps", label: "Critic steps per round", help: "Steps of the critic for each step of the generator." },
+{
+name: "criticSteps",
+label: "Critic steps per generator step",
+help: "How often the critic is updated before the generator is updated once.",
+},
 { name: "lrCritic", label: "Critic's learning rate", help: "How far the critic goes in one step." },
 { name: "lrGenerator", label: "Generator's learning rate", help: "How far the generator goes in one step." },
 { name: "optimizer", label: "Optimiser", help: "SGD steps along the gradient; Adam divides it by its usual size." },
@@ -1570,7 +1574,7 @@ latest = { ...snapshot, values, norms, generated, arrows, modes, whole };
 function sentence() {
 const { step, modes, distance, diverged, whole } = latest;
 const parts = [`step ${step}`];
-if (whole && modes && CENTERS[settings.data]) parts.push(`${modes.found} of ${modes.of} modes found`);
+if (whole && modes && CENTERS[settings.data]) parts.push(`${modes.covered} of ${modes.of} modes covered`);
 if (whole && distance !== null) parts.push(`distance W₁ ${distance.toFixed(2)}`);
 if (diverged) parts.push("stopped: the loss or its gradient is no longer a number");
 if (!whole) parts.push("the upper pictures are from before");

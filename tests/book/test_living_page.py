@@ -216,6 +216,33 @@ def test_arrows_can_be_shown(site, served, browser):  # noqa: F811
         assert key.is_hidden() and canvas.evaluate("c => c.toDataURL()") == before
 
 
+# When the page came to which step, for six steps in a row.
+NEXT_STEPS = """() => new Promise(done => {
+    const root = document.querySelector('[data-living-page]'), seen = [];
+    new MutationObserver((_, self) => {
+        seen.push([performance.now(), Number(root.dataset.step)]);
+        if (seen.length === 6) { self.disconnect(); done(seen); }
+    }).observe(root, { attributes: true, attributeFilter: ['data-step'] });
+})"""
+
+
+@pytest.mark.parametrize("pace", [10, 2])
+def test_it_goes_slowly_step_by_step(site, served, browser, pace):  # noqa: F811
+    with Visit(browser, served) as visit:
+        page = visit.open(PAGE)
+        wait_for_step(page, 20)
+        page.get_by_label("Speed").select_option(f"{pace} steps per second")
+        # The first of them may have been on its way.
+        _, *seen = page.evaluate(NEXT_STEPS)
+        times, steps = zip(*seen, strict=True)
+        assert [step - steps[0] for step in steps] == [0, 1, 2, 3, 4]
+        # A busy machine only takes longer.
+        assert times[-1] - times[0] >= 0.95 * 4 * 1000 / pace
+        page.get_by_label("Speed").select_option("full speed")
+        wait_for_step(page, steps[-1] + 100)
+        quiet(visit)
+
+
 def test_everything_is_in_sight_on_a_desktop(site, served, browser):  # noqa: F811
     with Visit(browser, served) as visit:
         page = visit.open(PAGE)

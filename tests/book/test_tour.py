@@ -6,12 +6,14 @@ from types import SimpleNamespace
 import pytest
 from test_pages import SIZES, WATCH, Visit, browser, drawn, pages, pytestmark, served, until  # noqa: F401
 
-# What a page looks like as it stands: its width, the paper under its figures, code and printed text that is wider than
-# the box that it stands in, and where the glyphs of every display formula begin and where its box does.
+# What a page looks like as it stands: its width, where the list of places to start ends, the paper under its figures,
+# code and printed text that is wider than the box that it stands in, and where the glyphs of every display formula
+# begin and where its box does.
 LOOK = """() => ({
     theme: document.documentElement.dataset.theme,
     width: document.scrollingElement.scrollWidth,
     arrow: document.querySelector('.right-next > :last-child')?.getBoundingClientRect().right ?? 0,
+    start: document.querySelector('#where-to-start li:last-child')?.getBoundingClientRect().bottom,
     papers: [...document.querySelectorAll('div.text_html')].map(e => getComputedStyle(e).backgroundColor),
     cut: [...document.querySelectorAll('article pre')].filter(e => e.clientWidth && e.scrollWidth > e.clientWidth + 1)
         .map(e => e.textContent.slice(0, 80)),
@@ -114,6 +116,10 @@ def test_pages_fit(tour):
             assert look["width"] <= width, f"{name} is {look['width']} px wide on a screen of {width}"
             assert look["arrow"] <= width - 4, f"{name}, {size}: the arrow to the next page is cut"
             assert look["cut"] == [], f"{name}, {size}: code or output is cut at its box"
+
+
+def test_the_first_page_says_in_one_screen_where_to_start(tour):
+    assert 300 < tour["book/intro.html"].looks["desktop"]["start"] <= SIZES["desktop"][1]
 
 
 def test_pages_ask_for_nothing_and_complain_of_nothing(tour):

@@ -2,19 +2,11 @@
 
 import math
 import re
-from pathlib import Path
 
+import loops
 import torch
 
-TEXT = (Path(__file__).resolve().parents[3] / "book" / "own_loop.md").read_text(encoding="utf-8")
-SECTIONS = re.findall(r"^## (.+?)$(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
-LISTINGS = {title: re.findall(r"```python\n(.*?)```", body, re.DOTALL) for title, body in SECTIONS}
-# Listings inside another library's loop: title -> what must be installed.
-HOSTS = {
-    "In PyTorch Lightning": "lightning",
-    "In Hugging Face Accelerate": "accelerate",
-    "In the Hugging Face Trainer": "transformers",
-}
+LISTINGS = loops.listings()
 
 
 def run(title: str, capsys) -> dict:

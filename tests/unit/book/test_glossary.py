@@ -18,11 +18,39 @@ WORDS = """
     Wasserstein distance|weight|weight clipping|WGAN-GP|zero-centred penalty|verdict|band|floor (of a distance)|EMA
 """
 TERMS = [term for names, _ in ENTRIES for term in names.strip().splitlines()]
+# Words of the field that a reader may have to look up: in the glossary once the pages use one often.
+FIELD = """
+    adversarial example|all-reduce|augmentation|curvature|discount|distillation|dropout|effective rank|eigenvalue
+    encoder|entropy|finite difference|Fisher information|forget gate|GRU|hinge loss|Hessian|imitation learning
+    instance norm|label smoothing|latent code|layer norm|LSTM|micro-batch|momentum|mutual information|natural gradient
+    perplexity|policy|PPO|preconditioner|raw batch|replicas|reward|RMSprop|score|self-attention|SGD|singular value
+    skip connection|spike|teacher forcing|value network|variance reduction|Wasserstein GAN|weight decay
+"""
+OFTEN = 8
 
 
 @pytest.mark.parametrize("word", [word.strip() for line in WORDS.strip().splitlines() for word in line.split("|")])
 def test_the_glossary_has_the_word(word):
     assert word in TERMS
+
+
+def used(word: str) -> int:
+    """How often the pages use a word, code and links left out."""
+    count = 0
+    for text in TEXTS.values():
+        prose = re.sub(r"^```python.*?^```|\]\([^)]*\)|`[^`\n]*`", "", text, flags=re.MULTILINE | re.DOTALL)
+        count += len(re.findall(rf"(?<![\w-]){re.escape(word)}(?:s|es)?(?![\w-])", prose, re.IGNORECASE))
+    return count
+
+
+def test_what_is_used_often_is_counted():
+    assert used("SGD") >= 50 and used("imitation") >= OFTEN > used("zymurgy")
+
+
+@pytest.mark.parametrize("word", [word.strip() for line in FIELD.strip().splitlines() for word in line.split("|")])
+def test_a_word_that_is_used_often_is_in_the_glossary(word):
+    names = {re.sub(r" \(.*\)", "", term).lower() for term in TERMS}
+    assert word.lower() in names or used(word) < OFTEN, used(word)
 
 
 def test_terms_come_in_order_and_once():

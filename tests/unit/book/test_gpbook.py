@@ -19,18 +19,6 @@ RECORD = {
 }
 
 
-@pytest.mark.parametrize(
-    ("counts", "text"),
-    [
-        ((5, 7, 1, 0), "5 hold, 7 hold under a condition, 1 does not hold, 0 are not decided"),
-        ((1, 1, 2, 1), "1 holds, 1 holds under a condition, 2 do not hold, 1 is not decided"),
-    ],
-)
-def test_verdicts_are_counted_in_english(counts, text):
-    words = [word for n, word in zip(counts, gpbook.evidence.WORDS, strict=True) for _ in range(n)]
-    assert gpbook.tally(words) == text
-
-
 def record(measurements: int, verdicts: int, seeds: int) -> dict:
     claims = [{"seeds": list(range(seeds))}] * verdicts
     return {"measurements": [{"values": [0.0] * seeds}] * measurements, "claims": claims}

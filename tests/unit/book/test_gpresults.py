@@ -13,7 +13,11 @@ from gpcore.page import evidence
 FOUND = evidence.load_evidence(EVIDENCE)
 NAMES = [(n, m["name"]) for n, record in FOUND.items() for m in record["measurements"]]
 # What a chapter's own tables may say and a page by itself may not: a letter that stands for something, a name of code.
-SHORT = re.compile(r"^(r|[A-L])[,:]|\b[cdw] = \d|_|^(the same|of these|seen|stray|solved|half way|(energy|bits),)")
+SHORT = re.compile(
+    r"^(r|[A-L])[,:]|\b[cdw] = \d|_|\bFD\b|^(the same|of these|seen|stray|solved|half way|(energy|bits|norm|slope),)"
+    r"|^(R1|0-GP|(one|two)-sided|no penalty|spectral norm|dropout|weight decay|digits|gain in|seeds of 8 with l)"
+    r"|points (apart|behind)|steps per episode:|equation"
+)
 
 
 @pytest.fixture(scope="module")

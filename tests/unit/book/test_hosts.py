@@ -8,7 +8,8 @@ import re
 
 import pytest
 import torch
-from listings import HOSTS, TEXT, run
+from listings import run
+from loops import HOSTS, sections
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 # Warnings of other libraries are theirs.
@@ -31,7 +32,7 @@ def norm(parameters) -> float:
 
 @pytest.mark.parametrize("title", HOSTS)
 def test_the_page_says_which_version_was_run(title):
-    body = TEXT.split(f"## {title}\n")[1].split("```")[0]
+    body = sections()[title].split("```")[0]
     assert re.search(r"Run with [A-Z]\w+ \d+\.\d+\.\d+\.$", body.strip()), body
 
 

@@ -51,6 +51,13 @@ def test_a_chapter_that_is_spoken_of_is_linked():
         assert any(f"/{number:02}_" in document for document, _ in links(PAGE, part)), part.splitlines()[0]
 
 
+@pytest.mark.parametrize("name", [name for name in TEXTS if name.startswith("book/")])
+def test_code_of_others_is_linked_as_it_was_read(name):
+    """By its commit: what stands on a branch may change. Colab opens branches alone."""
+    links = re.findall(r"https://github\.com/[^)\s]+/(?:blob|tree)/[^)\s]+", TEXTS[name])
+    assert [link for link in links if not re.search(r"/(blob|tree)/[0-9a-f]{40}(/|$)", link)] == []
+
+
 def test_the_count_is_that_of_the_page():
     words = ("not comparable", "other direction", "not comparable")
     said = gppapers.count("".join(f"```{{beside}} {word}\n```\n" for word in words))
@@ -104,6 +111,9 @@ SMALLER = """
     06|W1, two-sided, 0.1 < 06|W1, two-sided, 10
     06|W1, one-sided, 10 < 06|W1, two-sided, 10
     08|W1, R1 + R2, non-saturating, w = 10 < 08|W1, lazy, R1 + R2, non-saturating, w = 10
+    0.55 < 09|Wasserstein loss, two-sided, 20: memory
+    09|digits, none, moved: memory < 09|digits, none: memory
+    09|digits, none: skill < 09|digits, none, moved: skill
     11|solved: RNN, length 20, rate 0.3, not clipped < 11|solved: RNN, length 20, rate 0.3, clipped
     11|solved: RNN, length 10, rate 1, not clipped < 11|solved: RNN, length 10, rate 1, clipped
     11|bits, rate 2, not clipped < 11|bits, rate 20, clipped
@@ -112,6 +122,8 @@ SMALLER = """
     11|norm at 80 characters over that at 40, mean loss < 1.4
     12|solved, of 5: SGD, rate 0.1, no clipping < 12|solved, of 5: SGD, rate 0.1, threshold 3
     4 < 12|solved, of 5: Adam, rate 0.003, threshold 0.01
+    1 < 13|gain in points at one rate, AdamW
+    13|gain in points, AdamW < 1
 """
 
 

@@ -15,7 +15,7 @@ import gpcore as gp
 from gpcore import scaling
 from gpcore.check import museum
 from gpcore.check.mends import PENALTY, SCALING
-from gpcore.check.museum import PENALTIES, ROOMS
+from gpcore.check.museum import PARALLEL, PENALTIES, ROOMS
 from gpcore.check.museum_steps import STEPS
 from gpcore.check.report import WITHOUT_ROOM
 
@@ -47,7 +47,7 @@ def test_every_room_has_its_place_in_the_chapter():
     notebook = json.loads((chapters.NOTEBOOKS / "16_bug_museum.ipynb").read_text(encoding="utf-8"))
     text = "".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
     places = re.findall(r'<a id="room-([\w-]+)"></a>', text)
-    more = {"swapped", "sign-flipped", "batch-norm"}  # which are no findings of the checker
+    more = {"swapped", "sign-flipped", "batch-norm", *(room.name for room in PARALLEL)}  # no findings of the checker
     assert len(places) == len(set(places)) and set(places) == {*PENALTY, *SCALING, *more}
     # The index by symptom leads to every room, and nowhere else.
     assert set(re.findall(r'href="#room-([\w-]+)"', text)) == set(places)
@@ -202,7 +202,8 @@ def test_the_cards_of_the_chapter_quote_their_rooms():
     notebook = json.loads((chapters.NOTEBOOKS / "16_bug_museum.ipynb").read_text(encoding="utf-8"))
     text = "\n\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
     cards = re.findall(r'<a id="room-([\w-]+)"></a>\n### .+?\n\n```python\n(.+?)# wrong\n', text)
-    quoted = {name: line.strip() for name, line in cards if name in ROOMS}
-    assert len(quoted) >= 20
+    rooms = ROOMS | {room.name: room for room in PARALLEL}
+    quoted = {name: line.strip() for name, line in cards if name in rooms}
+    assert len(quoted) >= 20 and {room.name for room in PARALLEL} <= set(quoted)
     for name, line in quoted.items():
-        assert line in ROOMS[name].source, name
+        assert line in rooms[name].source, name
