@@ -46,7 +46,7 @@ def also(claim: str) -> str:
     if claim not in PAPERS:
         return ""
     who, url = PAPERS[claim]
-    return f' <small>also in <a href="{url}">{html.escape(who)}</a></small>'
+    return f' <small>(also in <a href="{url}">{html.escape(who)}</a>)</small>'
 
 
 def ledger() -> str:

@@ -33,6 +33,7 @@ WANTED = {
     "16_bug_museum",
     "17_curve_clinic",
     "18_at_scale",
+    "19_penalties_elsewhere",
 }
 TAGS = {
     *("remove-cell", "parameters", "hide-input", "hide-output", "hide-cell", "remove-input", "remove-output"),
