@@ -10,7 +10,7 @@ IPython==7.34.0
 jupyter_client==7.4.9
 PyYAML==6.0.4
 ruamel.yaml @ file:///built/ruamel.yaml-0.18.6-cp313-cp313-linux_x86_64.whl
-torch @ https://download.pytorch.org/whl/cu128/torch-2.12.0%2Bcu128-cp313-cp313-manylinux_2_28_x86_64.whl#sha256=a-1.whl
+torch @ https://wheels.example.org/cu128/torch-2.12.0%2Bcu128-cp313-cp313-manylinux_2_28_x86_64.whl#sha256=a-1.whl
 torchvision==0.26.0+cu128
 -e git+https://example.org/some-package-1.0@main#egg=some
 editable @ git+https://example.org/some-name-of-it@abc
