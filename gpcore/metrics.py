@@ -21,13 +21,13 @@ def wasserstein_distance(x: Tensor, y: Tensor) -> float:
     one dimension by sorting. Its cost grows as the cube of the size: 1,000 against 1,000 takes about 0.1 s.
 
     Args:
-        x, y: samples ``(N, ...)`` and ``(M, ...)`` of one shape a sample; each is flattened.
+        x, y: samples ``(N, ...)`` and ``(M, ...)`` of one shape per sample; each is flattened.
 
     Returns:
         The distance, in the units of the samples.
 
     Raises:
-        TypeError, ValueError: not floating point, empty, of different shapes a sample, or not finite.
+        TypeError, ValueError: not floating point, empty, of different shapes per sample, or not finite.
         RuntimeError: the solver did not converge.
 
     Example:
@@ -87,7 +87,7 @@ def perfect_critic(real: Tensor, fake: Tensor) -> Callable[[Tensor], Tensor]:
     largest function of slope 1 that agrees with them, ``f(x) = min_j (f(fake_j) + ||x - fake_j||)`` (McShane 1934).
 
     Args:
-        real, fake: samples ``(N, ...)`` and ``(M, ...)`` of one shape a sample. The cost grows as for
+        real, fake: samples ``(N, ...)`` and ``(M, ...)`` of one shape per sample. The cost grows as for
             :func:`wasserstein_distance`.
 
     Returns:

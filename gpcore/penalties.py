@@ -115,7 +115,7 @@ def interpolate(real: Tensor, fake: Tensor, eps: Tensor | float | None = None) -
 
     Args:
         real, fake: samples ``(N, ...)`` of one shape.
-        eps: one number in [0, 1] a sample, ``(N,)`` or ``(N, 1, ...)``, or a single number for all. By default drawn
+        eps: one number in [0, 1] per sample, ``(N,)`` or ``(N, 1, ...)``, or a single number for all. By default drawn
             uniformly from [0, 1), one per sample, from PyTorch's global generator.
 
     Returns:

@@ -211,7 +211,7 @@ def train_many(
     evaluate: Mapping[str, Callable[[Tensor], float]] | None = None,
     resume: Path | None = None,
 ) -> list[History]:
-    """Train once a seed, all seeds at once where the networks are small MLPs (see :mod:`gpcore.replicas`).
+    """Train once per seed, all seeds at once where the networks are small MLPs (see :mod:`gpcore.replicas`).
 
     Replica s is the run of :func:`train` with seed s to rounding. A seed that diverges is returned with ``diverged_at``
     set and touches no other.

@@ -143,7 +143,7 @@ def check_seeds(seeds: Iterable[int]) -> list[int]:
 
 
 def run_seeds(train: Callable, config, seeds: Iterable[int], resume: Path | None) -> list:
-    """Run ``train`` once a seed; a seed that diverges gives the history up to there and stops no other."""
+    """Run ``train`` once per seed; a seed that diverges gives the history up to there and stops no other."""
     histories = []
     for seed in check_seeds(seeds):
         path = None if resume is None else Path(resume).with_name(f"{Path(resume).name}-seed{seed}")
