@@ -69,7 +69,7 @@ from .training.tasks import SequenceConfig, sequence_task
 train_sequence, train_sequence_many = train_supervised, train_supervised_many
 SequenceHistory = SupervisedHistory
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 # Drawing needs matplotlib, which takes as long to import as all of gpcore: it is imported when it is first named.
 _DRAWING = {name: f"gpcore.page.{name}" for name in ("figures", "plots", "widgets")}

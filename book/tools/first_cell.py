@@ -23,11 +23,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks as small as these are 
 source = "https://github.com/gradient-penalty-book/gradient-penalty-book/archive/refs/heads/main.zip"
 have = importlib.util.find_spec("gpcore") and importlib.import_module("gpcore").__version__
 if not have or tuple(map(int, have.split("."))) < NEEDED:
-    options = ["-qq", "--upgrade", "--no-input", "--retries=1", "--disable-pip-version-check"]
+    options = ["-qq", "--upgrade", "--no-input", "--disable-pip-version-check"]
     pip = [sys.executable, "-m", "pip", "install", *options, f"gpcore @ {source}"]
-    done = subprocess.run(pip, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    once = os.environ | {"PIP_RETRIES": "1"}  # for the pip that builds gpcore as well
+    done = subprocess.run(pip, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=once)
     if done.returncode:
-        problem = max(done.stderr.splitlines(), key=lambda line: line.startswith("ERROR"))
+        said = map(str.strip, done.stderr.splitlines())
+        problem = max(said, key=lambda line: line.startswith("ERROR"))
         raise SystemExit(f"gpcore could not be installed from {source}. {problem}")
     if have:
         raise SystemExit(f"gpcore {have} was too old and has been replaced: restart the kernel.")

@@ -69,13 +69,14 @@ def python(tmp_path_factory):
     return str(folder / "bin" / "python")
 
 
-def run(python, source, folder, timeout=240):
+def run(python, source, folder, timeout=240, **environment):
     """Run the cell as a script of that Python, with another address to install from; it must end in time."""
     (folder / "cell.py").write_text(first_cell.text().replace(SOURCE, source) + AFTER)
     finished = subprocess.run(
         [python, "cell.py"],
         cwd=folder,
-        env={"PATH": "", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},  # no git, and no PYTHONPATH that leads to gpcore
+        # No git, and no PYTHONPATH that leads to gpcore.
+        env={"PATH": "", "PIP_DISABLE_PIP_VERSION_CHECK": "1", **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -101,11 +102,44 @@ def test_without_a_network_it_ends_and_says_so(python, tmp_path):
     assert finished.stderr.count("\n") == 1
 
 
-def test_a_server_that_never_answers_is_given_up(python, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        finished = run(python, f"http://127.0.0.1:{silent.getsockname()[1]}/main.zip", tmp_path)
+@pytest.fixture
+def silent():
+    """The address of a server that takes a question and never answers, and who has asked."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        asked = []
+
+        def accept():
+            while True:
+                try:
+                    asked.append(server.accept()[0])
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", asked
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    for connection in asked:
+        connection.close()
+
+
+def test_a_server_that_never_answers_is_asked_twice_and_given_up(python, silent, tmp_path):
+    # pip waits for fifteen seconds, which the test does not: twice of these are less than a minute.
+    finished = run(python, f"{silent[0]}/main.zip", tmp_path, PIP_TIMEOUT="1")
     assert finished.returncode == 1 and "ERROR: " in finished.stderr
     assert "timed out" in finished.stderr.lower() and finished.stderr.count("\n") == 1
+    assert len(silent[1]) == 2
+
+
+def test_an_index_that_never_answers_is_given_up_by_the_pip_that_builds(python, silent, tmp_path):
+    source = tmp_path / "gpcore.zip"
+    with zipfile.ZipFile(source, "w") as file:
+        file.writestr("gpcore-9/pyproject.toml", "[build-system]\nrequires = ['setuptools']\n")
+    index = {"PIP_INDEX_URL": silent[0], "PIP_CONFIG_FILE": "/dev/null", "PIP_TIMEOUT": "1"}
+    finished = run(python, source.as_uri(), tmp_path, **index)
+    assert finished.returncode == 1 and "ERROR: " in finished.stderr
+    assert len(silent[1]) == 2
 
 
 def test_a_python_without_pip_is_told_so(address, tmp_path):
