@@ -25,7 +25,7 @@ from pybtex.style import template  # noqa: E402
 from pybtex.style.formatting.plain import Style as Plain  # noqa: E402
 
 from gpcore.page import evidence, runs  # noqa: E402
-from gpcore.page.tables import html_table  # noqa: E402
+from gpcore.page.tables import html_table, mark_numbers  # noqa: E402
 
 # The widest figure of one panel, in points: gpcore.figures makes it 5 inches wide.
 ONE_PANEL = 360
@@ -81,7 +81,7 @@ def same_code(inputs: dict | None, notebook: Path) -> bool:
 
 def provenance(record: dict) -> str:
     """Return as HTML what a long or full run was, where it was made and from which code."""
-    commit = (record.get("commit") or "none")[:10] + (" with changes" if record.get("dirty") else "")
+    commit = f"<code>{(record.get('commit') or 'none')[:10]}</code>" + (" with changes" if record.get("dirty") else "")
     versions = ", ".join(f"{k} {v}" for k, v in record.get("versions", {}).items())
     source, note = record.get("source_hash", "unknown"), html.escape(record.get("note", ""))
     seeds = record["seeds"]
@@ -91,8 +91,8 @@ def provenance(record: dict) -> str:
     same = notebook and same_code(record.get("inputs"), notebook)
     changed = "" if same else " The chapter's code has changed since."
     return (
-        f"{kind}, {count}run on {record['date'][:10]} on {html.escape(record['device'])}; "
-        f"commit <code>{commit}</code>, gpcore <code>{source}</code>, {html.escape(versions)}.{changed} {note}"
+        f"{kind}, {count}made on {record['date'][:10]} on {html.escape(record['device'])}; "
+        f"commit {commit}, gpcore <code>{source}</code>, {html.escape(versions)}.{changed} {note}"
     )
 
 
@@ -140,23 +140,31 @@ def carried(short: str, long: str) -> str:
 def with_longer_runs(body: str, number: str) -> str:
     """Put into every verdict's box what became of the claim in a longer run, where one was recorded.
 
-    Where the two runs differ, the box's verdict is what both carry, and each run's own word follows.
+    Where the two runs differ, the box's verdict, its edge and its reason are of what both carry, and each run's own
+    word follows.
     """
 
     def said(place: re.Match) -> str:
-        word, claim = place.groups()
+        edge, between, word, claim, because = place.groups()
         found = longer(claim, number)
         if found is None:
             return place[0]
         both, budget = carried(word, found["word"]), html.escape(found["budget"].rstrip("."))
         here = "" if both == word else f"In the run on this page: {word}. "
+        theirs = mark_numbers(html.escape(found["because"]))
+        if both != word:
+            because = theirs if both == found["word"] else f"Here: {because} In the longer run: {theirs}"
         return (
+            f'<div class="gp-verdict gp-{both.replace(" ", "-")}"{between}'
             f'<strong>Verdict: {both}.</strong> <span class="gp-long">{here}In a longer run ({budget}): '
-            f'<strong>{found["word"]}</strong>.</span>'
+            f'<strong>{found["word"]}</strong>.</span> {because}</p>'
         )
 
-    place = r'<strong>Verdict: ([\w ]+)\.</strong> <span class="gp-long" data-claim="([\w-]+)"></span>'
-    return re.sub(place, said, body)
+    place = (
+        r'<div class="gp-verdict gp-([\w-]+)"([^>]*>(?:(?!<div class="gp-verdict).)*?)'
+        r'<strong>Verdict: ([\w ]+)\.</strong> <span class="gp-long" data-claim="([\w-]+)"></span> (.*?)</p>'
+    )
+    return re.sub(place, said, body, flags=re.DOTALL)
 
 
 def several(count: int, word: str, before: str = "") -> str:

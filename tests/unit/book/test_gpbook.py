@@ -42,10 +42,10 @@ def test_the_line_under_a_chapter_leaves_out_what_is_nothing(counts, used, held,
 
 def test_a_recorded_run_says_what_it_was():
     text = gpbook.provenance(RECORD)
-    assert text.startswith("The full preset, seeds 0 to 2, run on 2026-11-21 on CPU, 1 thread; ")
+    assert text.startswith("The full preset, seeds 0 to 2, made on 2026-11-21 on CPU, 1 thread; ")
     assert "<code>0123456789</code>" in text and "with changes" not in text
     long = gpbook.provenance(RECORD | {"parameters": {"preset": "long"}, "seeds": [100, 115], "dirty": True})
-    assert long.startswith("A longer run, seeds 100 to 115, run on") and "with changes" in long
+    assert long.startswith("A longer run, seeds 100 to 115, made on") and "with changes" in long
 
 
 def test_a_run_is_out_of_date_by_the_code_that_makes_its_numbers(monkeypatch):
@@ -84,19 +84,31 @@ def test_the_page_has_the_figure_and_not_the_image_behind_it():
     assert context["body"] == '<p>before</p><svg role="img"></svg><img src="other.png"><figcaption>after</figcaption>'
 
 
-BOX = '<p><strong>Verdict: holds.</strong> <span class="gp-long" data-claim="gp-stability"></span> Because.</p>'
-# The longer run's word, and what it and "holds" both carry.
-BOTH = {"holds": "holds", "holds if": "holds if", "does not hold": "not decided"}
+BOX = (
+    '<div class="gp-verdict gp-holds" id="verdict-gp-stability" style="border:1px"><p><strong>Claim.</strong> Is.</p>'
+    '<p><strong>Verdict: holds.</strong> <span class="gp-long" data-claim="gp-stability"></span> In 1 case.</p>'
+    "<p><strong>Criterion.</strong> A count.</p></div>"
+)
+# The longer run's word, what it and "holds" both carry, and the reason for that.
+BOTH = {
+    "holds": ("holds", "</span> In 1 case.</p>"),
+    "holds if": ("holds if", "</span> In some.</p>"),
+    "does not hold": ("not decided", "</span> Here: In 1 case. In the longer run: In some.</p>"),
+}
 
 
 @pytest.mark.parametrize("word", BOTH)
 def test_a_verdict_shows_what_became_of_it_in_the_longer_run(word, monkeypatch):
-    claim = {"id": "gp-stability", "word": word, "budget": "MLPs; 2,400 steps."}
+    claim = {"id": "gp-stability", "word": word, "budget": "MLPs; 2,400 steps.", "because": "In some."}
     record = {"claims": [claim, {"id": "balance", "word": "holds if"}]}
     monkeypatch.setattr(gpbook.runs, "latest", lambda chapter, preset, folder: record if preset == "long" else None)
-    box = gpbook.with_longer_runs(BOX, "06")
+    before = BOX.replace("gp-stability", "other").replace("gp-holds", "gp-other")
+    box = gpbook.with_longer_runs(before + BOX, "06").removeprefix(before)
+    both, because = BOTH[word]
     assert f"In a longer run (MLPs; 2,400 steps): <strong>{word}</strong>." in box
-    assert f"<strong>Verdict: {BOTH[word]}.</strong>" in box
+    assert f"<strong>Verdict: {both}.</strong>" in box and because in box
+    assert box.startswith(f'<div class="gp-verdict gp-{both.replace(" ", "-")}" id="verdict-gp-stability" style=')
+    assert box.endswith("<p><strong>Criterion.</strong> A count.</p></div>")
     assert ("In the run on this page: holds." in box) == (word != "holds")
     assert ("also in the longer" in gpbook.both_words("gp-stability", "06", "holds")) == (word == "holds")
 
