@@ -1,6 +1,6 @@
 """Published numbers beside this book's: each pair is one small table, and a word that says whether they compare.
 
-The directive ``beside`` takes the word; its content is a list of four (the paper's number, its setting, this book's
+The directive ``beside`` takes the word; its content is a list of four (the published number, its setting, this book's
 number, its setting) and a paragraph with the reason. ``besidecount`` says how many pairs have which word.
 """
 
@@ -32,12 +32,12 @@ def row(name: str, cells: list[nodes.Node]) -> nodes.row:
 
 
 def table(items: list[nodes.list_item]) -> nodes.table:
-    """Return a table of two rows, the paper's and this book's, from number, setting, number and setting."""
+    """Return a table of two rows, published and this book's, from number, setting, number and setting."""
     cells = [nodes.entry("", *item.children) for item in items]
     group = nodes.tgroup("", nodes.colspec(colwidth=1, stub=1), *(nodes.colspec(colwidth=1) for _ in "ab"), cols=3)
     head = [nodes.entry("", nodes.paragraph("", name)) for name in ("number", "setting")]
     group += nodes.thead("", row("whose", head))
-    group += nodes.tbody("", row("the paper", cells[:2]), row("this book", cells[2:]))
+    group += nodes.tbody("", row("published", cells[:2]), row("this book", cells[2:]))
     return nodes.table("", group, classes=["gp-beside"])
 
 

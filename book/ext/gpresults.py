@@ -34,7 +34,7 @@ NAMES = {
         (r"^saturating loss gradient", "gradient of the saturating loss"),
     ],
     "03": [
-        (r"(?<=[:,] )(\d+) times, (\d) steps?", r"critic with \1 times the generator's rate and \2 per generator step"),
+        (r"(?<=[:,] )(\d+) times, (\d steps?)", r"critic with \1 times the generator's rate and \2 per generator step"),
         (r", GP$", ", penalty of WGAN-GP"),
         (r"^stray: ", "share of stray samples: "),
     ],

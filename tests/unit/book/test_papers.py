@@ -86,7 +86,7 @@ def beside(word: str, size: int = 4):
 def test_a_pair_becomes_a_table_of_two_rows():
     table, reason = beside("other direction")
     text = [entry.astext() for entry in table.findall(lambda node: node.tagname == "entry")]
-    assert text == ["whose", "number", "setting", "the paper", "0", "1", "this book", "2", "3"]
+    assert text == ["whose", "number", "setting", "published", "0", "1", "this book", "2", "3"]
     assert reason.astext() == "Other direction. Because." and reason[0]["classes"] == ["gp-word", "gp-other-direction"]
 
 
