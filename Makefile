@@ -55,6 +55,7 @@ lowest: ## run the unit tests of gpcore with the oldest versions that it allows,
 	Python 3.11, for which all of the oldest versions have wheels, and this is " + v + "; name it: make lowest PYTHON=python3.11")'
 	@$(PYTHON) -m venv _build/lowest
 	@_build/lowest/bin/python -m pip install -q -r tests/lowest.txt
+	@_build/lowest/bin/python -m pip install -q --no-deps -e .
 	@_build/lowest/bin/python -m pytest tests/unit --ignore tests/unit/book -o filterwarnings= $(ARGS)
 
 bench: environment ## time the critic step and gradient scaling, write book/benchmarks (ARGS="--quick")

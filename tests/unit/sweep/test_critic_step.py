@@ -1,6 +1,5 @@
 """The hand-derived sweep against autograd, in float64: every layer, activation, place and shape of penalty."""
 
-import shutil
 
 import pytest
 import torch
@@ -288,7 +287,7 @@ def test_no_more_memory_than_autograd(kind):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # raised inside torch.compile itself
-@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on the CPU")
+@pytest.mark.usefixtures("compiler")
 def test_compiled_it_gives_the_same():
     critic, real, fake, eps, _ = case("mlp", nn.ReLU)
     gradients = []

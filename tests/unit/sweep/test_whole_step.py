@@ -5,7 +5,6 @@ Most tests run the traced step without the compiler: what is traced is what is c
 
 import contextlib
 import copy
-import shutil
 
 import pytest
 import torch
@@ -295,7 +294,7 @@ def test_autocast_is_refused():
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # raised inside torch.compile itself
-@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on the CPU")
+@pytest.mark.usefixtures("compiler")
 def test_compiled_it_does_the_same():
     ours, optimizer, _, _, step = assert_equal_over_steps(OPTIMIZERS["adam"])
     before = state_of(ours, optimizer)

@@ -4,7 +4,6 @@ All but one test run the traced step without the compiler: what is traced is wha
 """
 
 import dataclasses
-import shutil
 
 import pytest
 import torch
@@ -120,7 +119,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run(uncompiled):
 
 
 @pytest.mark.filterwarnings("ignore")  # raised inside torch.compile itself
-@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler on the CPU")
+@pytest.mark.usefixtures("compiler")
 def test_compiled_in_earnest_it_is_the_same_run():
     assert_same_run(*both(optimizer="sgd"))
 
