@@ -6,18 +6,40 @@ sections; ``book/assets/search.js`` ranks them.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
 
 from bs4 import BeautifulSoup
+from docutils.utils.math import MathError, latex2mathml
+from docutils.utils.math.mathml_elements import math
 
 # Pictures, and the colours of code: most of a page, and no words.
 DROPPED = re.compile(r"(?s)<svg.*?</svg>|<img [^>]*>|<script.*?</script>|<style.*?</style>|</?span[^>]*>")
 ARTICLE = re.compile(r'(?s)<article class="bd-article.*?</article>')
+# Formulas as they stand in a page before MathJax sets them, and what of LaTeX is there for the setting alone.
+FORMULA = re.compile(r'(?s)(class="math notranslate nohighlight"[^>]*>.*?)\\[(\[](.*?)\\[)\]]')
+SETTING = re.compile(
+    r"\\(?:begin|end|tag|label)\{[^{}]*\}(?:\{[^{}]*\})?|&|\\\\|\\(?:big|Big|bigg|Bigg)[lr]?(?![a-zA-Z])"
+)
 # Sphinx's search, which the theme puts on every page; and ours, on the page that shows its results.
 THEIRS = re.compile(r'\s*<script [^>]*src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"[^>]*></script>')
 OURS = '<script defer src="_static/sections.js"></script><script defer src="_static/search.js"></script>'
+
+
+def spoken(latex: str) -> str:
+    """Return a formula as a line of plain text, with / for fractions and ^ for powers; "…" for what docutils cannot."""
+    latex = SETTING.sub(" ", latex).replace(r"\dots", r"\ldots")
+    latex = re.sub(r"\\[td]?frac\s*(\{[^{}]*\}|\w)\s*(\{[^{}]*\}|\w)", r"{\1}/{\2}", latex)
+    latex = re.sub(r"\^(?=[{\w\-])", r"\\text{^}", latex)
+    tree = math()
+    try:
+        latex2mathml.parse_latex_math(tree, latex)
+    except (MathError, SyntaxError, AttributeError, IndexError):
+        return "…"
+    told = html.unescape(re.sub(r"<[^>]*>|\n *", "", tree.toxml()))
+    return html.escape(told.replace("\u2061", " ").strip())
 
 
 def words(tag) -> str:
@@ -34,7 +56,8 @@ def sections(page: str, name: str) -> list[list[str]]:
     article = ARTICLE.search(page)
     if article is None:
         return []
-    article = BeautifulSoup(DROPPED.sub("", article[0]), "html.parser")
+    plain = FORMULA.sub(lambda formula: formula[1] + spoken(html.unescape(formula[2])), article[0])
+    article = BeautifulSoup(DROPPED.sub("", plain), "html.parser")
     for link in article.select("a.headerlink"):
         link.decompose()
     title, found = words(article.find("h1")), []

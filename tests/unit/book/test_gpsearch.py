@@ -3,6 +3,7 @@
 import json
 
 import gpsearch
+import pytest
 
 PAGE = """<html><head></head><body><nav>not this</nav><article class="bd-article"><section id="top">
 <h1>A page<a class="headerlink">#</a></h1><p>Before it.</p><svg><text>picture</text></svg>
@@ -24,6 +25,29 @@ def test_each_section_has_its_own_text_and_nothing_twice():
         "book/page.html#gpcore.clip_": ["clip_", "A page", "Clips."],
     }
     assert gpsearch.sections("<html><body><p>no article</p></body></html>", "search.html") == []
+
+
+@pytest.mark.parametrize(
+    ("latex", "told"),
+    [
+        (r"(5 - 1)^2 = 16", "(5−1)^2=16"),
+        (r"\lVert \nabla f \rVert^2", "‖∇f‖^2"),
+        (r"\tfrac{a}{b} + \frac12 10^{-3}", "a/b+1/210^−3"),
+        (r"\begin{split} \begin{aligned} x &< 1 \\ y \end{aligned}\end{split}", "x&lt;1y"),
+        (r"t = 1, \dots, n", "t=1,…,n"),
+        (r"\nosuchcommand{x}", "…"),
+    ],
+)
+def test_a_formula_is_told_in_plain_text(latex, told):
+    assert gpsearch.spoken(latex) == told
+
+
+def test_the_text_of_a_page_holds_no_latex():
+    inline = '<span class="math notranslate nohighlight">\\(\\lambda\\)</span>'
+    display = '<div class="math notranslate nohighlight" id="e">\n<span class="eqno">(1)</span>\\[\\lambda = 1\\]</div>'
+    page = PAGE.replace("Its words", f"Its {inline} and {display} words")
+    (entry,) = (entry for entry in gpsearch.sections(page, "a.html") if entry[1] == "A part")
+    assert entry[3] == "Its λ and (1)λ=1 words here ."
 
 
 def test_they_are_written_where_the_search_looks(tmp_path):
