@@ -145,7 +145,7 @@ def with_longer_runs(body: str, number: str) -> str:
     """
 
     def said(place: re.Match) -> str:
-        edge, between, word, claim, because = place.groups()
+        between, word, claim, because = place.groups()
         found = longer(claim, number)
         if found is None:
             return place[0]
@@ -161,7 +161,7 @@ def with_longer_runs(body: str, number: str) -> str:
         )
 
     place = (
-        r'<div class="gp-verdict gp-([\w-]+)"([^>]*>(?:(?!<div class="gp-verdict).)*?)'
+        r'<div class="gp-verdict gp-[\w-]+"([^>]*>(?:(?!<div class="gp-verdict).)*?)'
         r'<strong>Verdict: ([\w ]+)\.</strong> <span class="gp-long" data-claim="([\w-]+)"></span> (.*?)</p>'
     )
     return re.sub(place, said, body, flags=re.DOTALL)

@@ -23,7 +23,9 @@ LOOK = """() => ({
         return {box: place.left, end: place.right,
                 numbers: box.querySelectorAll('.eqno').length + box.querySelectorAll('mjx-labels mjx-mtd').length,
                 first: Math.min(...glyphs.map(r => r.left)), last: Math.max(...glyphs.map(r => r.right)),
-                reach: Math.max(holder.scrollWidth - holder.clientWidth, box.scrollWidth - box.clientWidth)}}),
+                // What is wider than a box that hides it cannot be scrolled to.
+                reach: Math.max(...[holder, box].map(e =>
+                    /auto|scroll/.test(getComputedStyle(e).overflowX) ? e.scrollWidth - e.clientWidth : 0))}}),
 })"""
 # What does not depend on the width: formulas that failed, text that should have become one, figures without words.
 READ = """() => ({

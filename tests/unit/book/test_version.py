@@ -6,6 +6,7 @@ AttributeError in the middle of a chapter.
 
 import ast
 import functools
+import inspect
 import json
 from pathlib import Path
 
@@ -37,11 +38,11 @@ def needed() -> set[str]:
         cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
         for tree in (ast.parse(source) for source in cells if not source.startswith("%")):
             for name in {dotted(node) for node in ast.walk(tree)} - {""}:
-                parts, holder = name.split("."), gpcore
-                while parts and hasattr(holder, "__path__" if holder is gpcore else "__file__"):
-                    holder = getattr(holder, parts.pop(0))
-                used = name.removesuffix("." + ".".join(parts)) if parts else name
-                found.add(used)
+                parts, used, holder = name.split("."), [], gpcore
+                while parts and inspect.ismodule(holder):
+                    used.append(parts.pop(0))
+                    holder = getattr(holder, used[-1])
+                found.add(".".join(used))
     return found
 
 

@@ -1,6 +1,5 @@
 """The hand-derived sweep against autograd, in float64: every layer, activation, place and shape of penalty."""
 
-
 import pytest
 import torch
 from hypothesis import given, settings

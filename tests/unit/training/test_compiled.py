@@ -25,13 +25,12 @@ def both(train=gp.train, **settings):
     return train(dataclasses.replace(config, compile=True)), train(config)
 
 
-def assert_same_run(ours, theirs):
+def assert_same_run(ours, theirs, atol=1e-4):
     assert ours.step == theirs.step
     for name in LOGGED:
         torch.testing.assert_close(getattr(ours, name), getattr(theirs, name), rtol=1e-3, atol=1e-4, msg=name)
-    # RMSprop's first step is ten times its rate in the sign of the gradient, however small that is: 0.01 here.
     for a, b in zip(ours.critic.parameters(), theirs.critic.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=atol)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
@@ -46,7 +45,9 @@ def assert_same_run(ours, theirs):
     ids=["gp", "dragan", "r1", "r2"],
 )
 def test_it_is_the_run_that_is_not_compiled(optimizer, settings, uncompiled):
-    assert_same_run(*both(optimizer=optimizer, lr_critic=1e-3, **settings))
+    # RMSprop's first step is ten times its rate in the sign of the gradient, however small that is: 0.01 here.
+    atol = 1e-3 if optimizer == "rmsprop" else 1e-4
+    assert_same_run(*both(optimizer=optimizer, lr_critic=1e-3, **settings), atol=atol)
 
 
 def test_gradients_and_updates_are_one_function_unless_gradients_are_scaled(uncompiled, monkeypatch):
