@@ -36,7 +36,7 @@ def spoken(latex: str) -> str:
     tree = math()
     try:
         latex2mathml.parse_latex_math(tree, latex)
-    except (MathError, SyntaxError, AttributeError, IndexError):
+    except MathError:
         return "…"
     told = html.unescape(re.sub(r"<[^>]*>|\n *", "", tree.toxml()))
     return html.escape(told.replace("\u2061", " ").strip())

@@ -7,6 +7,7 @@ MATH = '<span class="math notranslate nohighlight">\\(a < b\\)</span>'.replace("
 
 def test_a_formula_keeps_its_brackets_and_its_punctuation():
     assert gptype.tied(f"so ({MATH}), and") == f'so <span class="gp-tie">({MATH}),</span> and'
+    assert gptype.tied(f"({MATH} or more)") == f'<span class="gp-tie">({MATH}</span> or more)'
     assert gptype.tied(f"so {MATH} and") == f"so {MATH} and"
     assert gptype.tied(f"{MATH}{MATH}.") == f'{MATH}<span class="gp-tie">{MATH}.</span>'
 
