@@ -1,8 +1,8 @@
 """Many adversarial runs that differ in loss, constraint, weight and seed, as the rows of the same products.
 
 :func:`gpcore.train_many` trains the seeds of one configuration at once. Here the rows differ in more, and the penalties
-are given by the caller: where a norm is taken, towards which target, and whether norms below it are free. Autograd does
-the rest.
+are given by the caller: where a norm is taken, towards which target, and whether norms below it are free; or as a
+function of the critic, for what is no norm. Autograd does the rest.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Setting(NamedTuple):
     """What tells one run of :func:`train_settings` from another.
 
     ``constraint`` is a name of the family, or ``"none" | "spectral_norm" | "gradient_normalization"``; ``loss`` is a
-    name of ``LOSSES``; ``weight`` is the penalty's, which enters as ``weight / 2 * (norm - target)^2``; ``seed`` is
-    that of networks, data and noise.
+    name of ``LOSSES``; ``weight`` is the penalty's, which enters with a factor of 1/2; ``seed`` is that of networks,
+    data and noise.
 
     Example:
         >>> gp.Setting("R1", "non_saturating", 10.0, seed=3)[:3]
@@ -92,12 +92,15 @@ class _Game:
                 (self.generator_layers, config.lr_generator),
             )
         ]
-        self.penalised = {name: rows for name, rows in _groups(self.constraints).items() if name in family}
+        penalised = {name: rows for name, rows in _groups(self.constraints).items() if name in family}
+        self.charged = {name: rows for name, rows in penalised.items() if callable(family[name])}
+        self.penalised = {name: rows for name, rows in penalised.items() if name not in self.charged}
         self.family, self.rows = family, sum(self.penalised.values(), [])
         numbers = [[settings[row].weight, *family[self.constraints[row]][1:]] for row in self.rows]
         self.numbers = (
             torch.tensor(numbers, device=self.device, dtype=torch.get_default_dtype()).reshape(-1, 3).T[..., None]
         )
+        self.weights = torch.tensor(column("weight"), device=self.device, dtype=torch.get_default_dtype())
         self.spectral, self.normalized = (self._where(name) for name in WHOLE[1:])
         # Where the power iterations start; drawn apart, so that they shift nobody's data.
         rng, rows = torch.Generator(self.device).manual_seed(0), len(settings)
@@ -153,7 +156,21 @@ class _Game:
         ]
         return torch.stack(losses).sum()
 
+    def critic_of(self, rows: list[int]) -> Callable[[Tensor], Tensor]:
+        """The critics of some rows, as a function ``(R, N, ...) -> (R, N)``."""
+        layers = [dataclasses.replace(x, weight=x.weight[rows], bias=x.bias[rows]) for x in self.critic_layers]
+        return lambda x: _forward(layers, x).squeeze(-1)
+
+    def charges(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The sum over the rows whose penalty is a function of the critic."""
+        sums = [
+            (self.family[name](self.critic_of(rows), real[rows], fake[rows]).mean(dim=1) * self.weights[rows]).sum() / 2
+            for name, rows in self.charged.items()
+        ]
+        return torch.stack(sums).sum()
+
     def penalty(self, critic: Callable, real: Tensor, fake: Tensor) -> Tensor:
+        """The sum over the rows whose penalty is that of a norm."""
         points = real.clone()  # rows without a penalty have points too, which count nothing
         for name, rows in self.penalised.items():
             points[rows] = self.family[name][0](real[rows], fake[rows])
@@ -179,7 +196,7 @@ class _Game:
 def train_settings(
     settings: Iterable[Setting],
     config: Config,
-    family: Mapping[str, tuple[Callable[[Tensor, Tensor], Tensor], float, bool]],
+    family: Mapping[str, tuple[Callable[[Tensor, Tensor], Tensor], float, bool] | Callable[..., Tensor]],
     *,
     every: int = 1,
     evaluate: Mapping[str, Callable[[Tensor], float]] | None = None,
@@ -192,8 +209,10 @@ def train_settings(
             used. Both networks must be MLPs.
         family: name -> (where, target, free_below): ``where`` is a function of real and generated samples
             ``(R, N, d)`` that returns the points ``(R, N, d)`` at which the critic's gradient norm is taken; norms
-            below the target cost nothing if ``free_below``. It draws from PyTorch's global generator, which is seeded
-            by the first setting and put back afterwards.
+            below the target cost nothing if ``free_below``. Or name -> charge, a function of the critic, real and
+            generated samples that returns ``(R, N)``, the critic a function ``(R, N, d) -> (R, N)``: then
+            ``weight / 2 * mean charge`` is added. Both draw from PyTorch's global generator, which is seeded by the
+            first setting and put back afterwards.
         every: penalise every so many critic steps, with so many times the weight (lazily).
         evaluate: name -> function of ``config.eval_samples`` generated samples on the CPU; evaluated before the first
             step and after the last.
@@ -249,6 +268,8 @@ def train_settings(
             loss = game.loss(0, critic(real), critic(fake))
             if game.rows and step % every == 0:
                 loss = loss + every * game.penalty(critic, real, fake)
+            if game.charged and step % every == 0:
+                loss = loss + every * game.charges(real, fake)
             game.step(0, loss)
             if (step + 1) % config.n_critic == 0:
                 critic, real = game.critic(), game.real()

@@ -21,11 +21,16 @@ CONFIG = gp.Config(
     lr_generator=1e-2,
     eval_samples=16,
 )
+def apart(critic, real, fake):
+    return (critic(real) - critic(real + fake)).square()
+
+
 FAMILY = {
     "R1": (lambda real, fake: real, 0.0, False),
     "R2": (lambda real, fake: fake, 0.0, False),
     "far": (lambda real, fake: 3 * real - fake, 1.0, False),
     "steep": (lambda real, fake: 3 * real - fake, 0.2, True),
+    "apart": apart,
 }
 
 
@@ -46,7 +51,9 @@ def written_out(setting, config, every=1, wrap=lambda critic: critic):
         real = gp.data.eight_gaussians(config.batch_size, rng)
         fake = generator(noise()).detach()
         loss = critic_loss(scores(real), scores(fake))
-        if setting.constraint in FAMILY and step % every == 0:
+        if setting.constraint == "apart" and step % every == 0:
+            loss = loss + every * setting.weight / 2 * (critic(real) - critic(real + fake)).pow(2).mean()
+        elif setting.constraint in FAMILY and step % every == 0:
             where, target, free_below = FAMILY[setting.constraint]
             points = where(real, fake).clone().requires_grad_()
             (slope,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
@@ -77,6 +84,8 @@ ROWS = [
     gp.Setting("far", "least_squares", 0.5, 3),
     gp.Setting("steep", "non_saturating", 5.0, 2),
     gp.Setting("steep", "non_saturating", 5.0, 5),
+    gp.Setting("apart", "wasserstein", 3.0, 3),
+    gp.Setting("apart", "hinge", 0.7, 1),
 ]
 
 
