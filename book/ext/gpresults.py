@@ -131,8 +131,8 @@ NAMES = {
     ],
     "12": [
         (r"^solved, of 5: ", "seeds of 5 that solve the task: "),
-        (r"^pairs in which", "clipped and plain run of one seed: pairs in which"),
-        (r"^of these, clipped", "of the pairs in which a loss rises, clipped"),
+        (r"^plain runs to compare", "plain runs that solve the task beside clipped ones"),
+        (r"^of these, clipped", "of the plain runs to compare in which a loss rises, clipped"),
         (r"^of these, smaller", "of the pairs of the control in which a loss rises, smaller"),
         (r"^largest rise", "largest rise of the loss between evaluations"),
         (r"over tau$", "over the threshold"),
