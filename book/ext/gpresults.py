@@ -128,6 +128,7 @@ NAMES = {
         (r"LSTM, bias", "LSTM with open forget gates"),
         (r"^share that (.+) keeps", r"share of the runs lost without clipping that \1 keeps"),
         (r"^runs that it keeps from", "runs that clipping keeps from"),
+        (r"^of these, solved at", "of the runs that clipping makes solve the task, solved at"),
         (r"^bits, ", "bits per character, "),
         (r"^largest norm, ", "largest norm before scaling, "),
     ],
