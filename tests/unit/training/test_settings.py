@@ -21,6 +21,8 @@ CONFIG = gp.Config(
     lr_generator=1e-2,
     eval_samples=16,
 )
+
+
 def apart(critic, real, fake):
     return (critic(real) - critic(real + fake)).square()
 
