@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -161,23 +161,19 @@ class _Game:
         layers = [dataclasses.replace(x, weight=x.weight[rows], bias=x.bias[rows]) for x in self.critic_layers]
         return lambda x: _forward(layers, x).squeeze(-1)
 
-    def charges(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The sum over the rows whose penalty is a function of the critic."""
-        sums = [
-            (self.family[name](self.critic_of(rows), real[rows], fake[rows]).mean(dim=1) * self.weights[rows]).sum() / 2
-            for name, rows in self.charged.items()
-        ]
-        return torch.stack(sums).sum()
-
-    def penalty(self, critic: Callable, real: Tensor, fake: Tensor) -> Tensor:
-        """The sum over the rows whose penalty is that of a norm."""
-        points = real.clone()  # rows without a penalty have points too, which count nothing
-        for name, rows in self.penalised.items():
-            points[rows] = self.family[name][0](real[rows], fake[rows])
-        weight, target, free_below = self.numbers
-        excess = slopes(critic, points)[1][self.rows] - target
-        excess = torch.where(free_below > 0, excess.relu(), excess)
-        return (weight / 2 * excess.square()).mean(dim=1).sum()
+    def penalties(self, critic: Callable, real: Tensor, fake: Tensor) -> Iterator[Tensor]:
+        """The sums over the rows of each kind: penalties of a norm, all in one backward pass; functions of a critic."""
+        if self.rows:
+            points = real.clone()  # rows without a penalty have points too, which count nothing
+            for name, rows in self.penalised.items():
+                points[rows] = self.family[name][0](real[rows], fake[rows])
+            weight, target, free_below = self.numbers
+            excess = slopes(critic, points)[1][self.rows] - target
+            excess = torch.where(free_below > 0, excess.relu(), excess)
+            yield (weight / 2 * excess.square()).mean(dim=1).sum()
+        for name, rows in self.charged.items():
+            charge = self.family[name](self.critic_of(rows), real[rows], fake[rows])
+            yield (charge.mean(dim=1) * self.weights[rows]).sum() / 2
 
     def step(self, which: int, loss: Tensor) -> None:
         self.optimizers[which].zero_grad()
@@ -266,10 +262,8 @@ def train_settings(
             with torch.no_grad():
                 fake = game.fake()
             loss = game.loss(0, critic(real), critic(fake))
-            if game.rows and step % every == 0:
-                loss = loss + every * game.penalty(critic, real, fake)
-            if game.charged and step % every == 0:
-                loss = loss + every * game.charges(real, fake)
+            if step % every == 0:
+                loss = loss + every * sum(game.penalties(critic, real, fake))
             game.step(0, loss)
             if (step + 1) % config.n_critic == 0:
                 critic, real = game.critic(), game.real()
