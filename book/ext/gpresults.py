@@ -164,6 +164,7 @@ NAMES = {
         (r"^seeds nearer than none", "seeds of 8 in which imitation is nearer to the expert than without a penalty"),
         (r"^W1 to the expert, best rate, ", "W1 to the expert's pairs at the best rate, penalty: "),
         (r"^different strings of 40, ", "balanced strings of 40 that are written, "),
+        (r"^energy distance of clips, ", "energy distance from clips of moving digits, "),
     ],
     "15": [
         (r"^norm, (policy|value network), ", r"PPO on cart-pole, Adam: gradient norm of the \1, "),
