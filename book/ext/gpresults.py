@@ -60,7 +60,8 @@ NAMES = {
         (r"^W1, ", "W1 to fresh data, "),
         (r"^stray, ", "share of stray samples, "),
         (r"(?<=data, )(\d+) critic steps", r"two-sided penalty of weight 10, \1 critic steps"),
-        (r"^largest change, weight", "largest change of a parameter in a step, penalty of weight"),
+        (r"^largest change, weight", "largest change, Adam, weight"),
+        (r"^largest change, (.+), weight", r"largest change of the critic's parameters in a step, \1, penalty of weight"),
     ],
     "07": [
         (r"^units per layer", "products with a batch per layer"),
