@@ -61,7 +61,7 @@ NAMES = {
         (r"^stray, ", "share of stray samples, "),
         (r"(?<=data, )(\d+) critic steps", r"two-sided penalty of weight 10, \1 critic steps"),
         (r"^largest change, weight", "largest change, Adam, weight"),
-        (r"^largest change, (.+), weight", r"largest change of the critic's parameters in a step, \1, penalty of weight"),
+        (r"^largest change, (.+), weight", r"largest change of the critic's parameters per step, \1, weight"),
     ],
     "07": [
         (r"^units per layer", "products with a batch per layer"),
