@@ -38,7 +38,7 @@ def tiny(monkeypatch, tmp_path):
     images, labels = gp.data.digits()
     large = torch.nn.functional.interpolate(images, size=(28, 28))
     monkeypatch.setattr(gp.datasets, "mnist_test", lambda: (large, labels))
-    monkeypatch.setattr(gp.Study, "steps", lambda study, *, fast, long=None, full: STEPS)
+    monkeypatch.setattr(gp.Study, "steps", lambda study, *, fast, long=None, full: STEPS if full else 0)
     monkeypatch.setenv("GPCORE_CHECKPOINTS", str(tmp_path / "checkpoints"))
     monkeypatch.setenv("GPCORE_RECORD", str(tmp_path / "record.json"))
     return tmp_path
