@@ -37,12 +37,12 @@ long: environment ## ten times the steps, other seeds, recorded for the page's v
 full: environment ## larger networks and data, for a GPU, recorded for the page's end (CHAPTER=06 [PARAMS=...] [FRESH=1]; for the sweep of 18 [WORKERS=4])
 	@$(if $(WORKERS),GPCORE_WORKERS="$(WORKERS)") $(PY) $(TOOLS)/record.py --preset full --chapter "$(CHAPTER)" $(if $(FRESH),--fresh) -- $(PARAMS)
 
-# What follows -n: one file's tests stay in one process, for the cells of a notebook need each other.
+# What follows -n: one file's tests stay in one process, for the cells of a notebook need each other. The first test that
+# opens a page builds the book.
 test: environment ## run every check: style, unit tests, notebooks (strict), the built book in a browser
 	@echo "book: style (ruff)"
 	@$(PY) -m ruff check .
-	@$(PY) $(TOOLS)/build_site.py --if-changed
-	@echo "book: unit tests, the built book, and every notebook compared with its committed outputs"
+	@echo "book: unit tests, the book built and opened, and every notebook compared with its committed outputs"
 	@env -u GPCORE_RECORD -u GPCORE_CHECKPOINTS -u GPCORE_WORKERS GPCORE_PROGRESS=0 $(PY) -m pytest tests notebooks \
 		-n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg \
 		--nbval-cell-timeout 240 --durations=15 $(ARGS)

@@ -7,6 +7,7 @@ import build_site
 import hypothesis
 import pytest
 import torch
+from filelock import FileLock
 
 os.environ["GPCORE_PROGRESS"] = "0"
 for name in ("GPCORE_RECORD", "GPCORE_CHECKPOINTS", "GPCORE_WORKERS"):
@@ -19,7 +20,15 @@ hypothesis.settings.load_profile("book")
 
 @pytest.fixture(scope="session")
 def site() -> Path:
-    """The folder of the built book, made from the present sources; `make test` builds it before the tests start."""
-    if not build_site.fresh():
-        pytest.fail("the built book is missing or older than its sources; run: make test")
+    """The folder of the built book, built first where its sources have changed since.
+
+    The process that asks first builds it, while the others go on with tests that ask for no page.
+    """
+    build_site.BUILD.mkdir(exist_ok=True)
+    with FileLock(build_site.BUILD / "site.lock"):
+        if not build_site.fresh():
+            try:
+                build_site.build()
+            except SystemExit as failed:
+                pytest.fail(str(failed))
     return build_site.BUILD / "html"

@@ -1,10 +1,5 @@
-"""Build the site into _build/html, strictly: a warning is an error.
+"""Build the site into _build/html, strictly: a warning is an error."""
 
-    make book                                  always builds
-    python book/tools/build_site.py --if-changed     builds unless the site shows what the sources say
-"""
-
-import argparse
 import hashlib
 import shutil
 import subprocess
@@ -54,11 +49,6 @@ def build() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--if-changed", action="store_true")
-    if parser.parse_args().if_changed and fresh():
-        print("book: the built site is that of the present sources", flush=True)
-        return
     print("book: building the site (strict) ...", flush=True)
     build()
     print("book: the site is _build/html/index.html; `make serve` opens it", flush=True)

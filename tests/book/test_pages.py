@@ -114,6 +114,19 @@ def drawn(page) -> None:
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+def resize(page, name: str) -> None:
+    page.set_viewport_size(dict(zip(("width", "height"), SIZES[name], strict=True)))
+
+
+def turn(page, theme: str) -> None:
+    """Press the theme's switch until the page is light or dark."""
+    for _ in range(3):
+        if page.evaluate("document.documentElement.dataset.theme") == theme:
+            return
+        page.evaluate("document.querySelector('.theme-switch-button').click()")
+    pytest.fail(f"the switch does not lead to the {theme} theme")
+
+
 def test_the_number_of_a_formula_stands_behind_it(site, served, browser):
     with Visit(browser, served) as visit:
         page = visit.open("notebooks/06_gradient_penalty.html")

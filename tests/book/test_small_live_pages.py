@@ -5,7 +5,7 @@ from unittest import mock
 
 import pytest
 from test_living_page import PIXELS, POLICY, link, press, quiet, settle, step, wait_for_step
-from test_pages import SIZES, Visit, browser, drawn, pytestmark, served, until  # noqa: F401
+from test_pages import SIZES, Visit, browser, drawn, pytestmark, resize, served, turn, until  # noqa: F401
 
 import gpcore as gp
 
@@ -20,6 +20,8 @@ SMALL = {
     "13_choosing_the_threshold": (["scaling", "threshold", "lrCritic"], "zclip", "ArrowDown"),
 }
 each_chapter = pytest.mark.parametrize("chapter", SMALL)
+# What the pages' one script does is asked of two of them, what a chapter chooses of each.
+two_chapters = pytest.mark.parametrize("chapter", ["06_gradient_penalty", "13_choosing_the_threshold"])
 ROOT = "[data-living-page]"
 OVERFULL = """root => [root, ...root.querySelectorAll('*')].filter(e => !e.matches('option') && e.clientWidth
     && getComputedStyle(e).display !== 'inline' && !e.closest('.pg-still')
@@ -46,9 +48,8 @@ def after_five_steps(page) -> list[str]:
     return pictures(page)
 
 
-@each_chapter
-def test_it_begins_when_seen_answers_and_sleeps(site, served, browser, chapter):  # noqa: F811
-    controls, value, key = SMALL[chapter]
+@two_chapters
+def test_it_begins_when_seen_repeats_and_sleeps(site, served, browser, chapter):  # noqa: F811
     with Visit(browser, served) as visit:
         page = visit.open(f"notebooks/{chapter}.html")
         page.wait_for_selector(f"{ROOT}.pg")
@@ -57,8 +58,6 @@ def test_it_begins_when_seen_answers_and_sleeps(site, served, browser, chapter):
         show(page)
         wait_for_step(page, 20)
         assert len(page.workers) == 1
-        named = page.locator(f"{ROOT} [data-name]").evaluate_all("all => all.map(e => e.dataset.name)")
-        assert named == controls
 
         # Out of sight it stands still, and goes on from there.
         page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
@@ -66,11 +65,34 @@ def test_it_begins_when_seen_answers_and_sleeps(site, served, browser, chapter):
         show(page)
         wait_for_step(page, asleep + 5)
 
+        # Its seed gives the same run again.
+        press(page, "play", "Space")
+        settle(page)
+        assert after_five_steps(page) == after_five_steps(page)
+        quiet(visit)
+
+
+@each_chapter
+def test_its_control_changes_the_run_and_the_whole_page_opens_with_it(site, served, browser, chapter):  # noqa: F811
+    controls, value, key = SMALL[chapter]
+    with Visit(browser, served) as visit:
+        page = visit.open(f"notebooks/{chapter}.html")
+        page.wait_for_selector(f"{ROOT}.pg")
+        show(page)
+        wait_for_step(page, 1)
+        named = page.locator(f"{ROOT} [data-name]").evaluate_all("all => all.map(e => e.dataset.name)")
+        assert named == controls
+        nameless = page.evaluate(
+            f"""() => [...document.querySelectorAll('{ROOT} :is(button, select, input, canvas)')].filter(e =>
+            !(e.labels?.[0]?.textContent || e.textContent || e.getAttribute('aria-label') || '').trim())
+            .map(e => e.outerHTML)"""
+        )
+        assert nameless == []
+
         # By keyboard: its control changes the run and the link, and nothing but the control does.
         press(page, "play", "Space")
         settle(page)
         before = after_five_steps(page)
-        assert after_five_steps(page) == before
         control = page.locator(f'{ROOT} [data-name="{controls[0]}"]')
         control.focus()
         page.keyboard.press(key)
@@ -78,68 +100,69 @@ def test_it_begins_when_seen_answers_and_sleeps(site, served, browser, chapter):
         assert shown == value
         changed = after_five_steps(page)
         assert all(one != other for one, other in zip(before, changed, strict=True))
-        whole = page.locator(f"{ROOT} a.pg-whole").get_attribute("href")
-        assert f"{controls[0]}={value}" in whole
-        nameless = page.evaluate(
-            f"""() => [...document.querySelectorAll('{ROOT} :is(button, select, input, canvas)')].filter(e =>
-            !(e.labels?.[0]?.textContent || e.textContent || e.getAttribute('aria-label') || '').trim())
-            .map(e => e.outerHTML)"""
-        )
-        assert nameless == []
+        anchor = page.locator(f"{ROOT} a.pg-whole")
+        address, _, words = anchor.get_attribute("href").partition("#")
+        assert address.endswith("book/live.html") and anchor.get_attribute("target") == "_blank"
+        assert f"{controls[0]}={value}" in words
+
+        values = "all => all.map(e => [e.dataset.name, e.getAttribute('aria-valuetext') || e.value])"
+        small = dict(page.locator(f"{ROOT} [data-name]").evaluate_all(values))
+        page = visit.open(f"book/live.html#{words}")
+        wait_for_step(page, 5)
+        whole = dict(page.locator(f"{ROOT} [data-name]").evaluate_all(values))
+        assert {name: whole[name] for name in small} == small
+        # Written back by the page itself, so that all that the link says was understood.
+        link(page, lambda url: url.endswith(f"#{words}"))
         quiet(visit)
 
 
 @each_chapter
-def test_its_link_opens_the_whole_page_with_its_settings(site, served, browser, chapter):  # noqa: F811
+def test_it_fits_and_does_not_move_the_text(site, served, browser, chapter):  # noqa: F811
     with Visit(browser, served) as visit:
-        page = visit.open(f"notebooks/{chapter}.html")
-        page.wait_for_selector(f"{ROOT}.pg")
-        anchor = page.locator(f"{ROOT} a.pg-whole")
-        address, _, words = anchor.get_attribute("href").partition("#")
-        assert address.endswith("book/live.html") and words and anchor.get_attribute("target") == "_blank"
-        shown = "all => all.map(e => [e.dataset.name, e.getAttribute('aria-valuetext') || e.value])"
-        small = dict(page.locator(f"{ROOT} [data-name]").evaluate_all(shown))
-        page = visit.open(f"book/live.html#{words}")
-        wait_for_step(page, 5)
-        whole = dict(page.locator(f"{ROOT} [data-name]").evaluate_all(shown))
-        assert {name: whole[name] for name in small} == small
-        # Written back by the page itself, so that all that the link says was understood.
-        link(page, lambda url: url.endswith(f"#{words}"))
-
-
-@each_chapter
-@pytest.mark.parametrize(("size", "theme"), [("desktop", "light"), ("phone", "dark")])
-def test_it_fits_and_does_not_move_the_text(site, served, browser, chapter, size, theme):  # noqa: F811
-    with Visit(browser, served, size, theme) as visit:
         page = visit.open(f"notebooks/{chapter}.html")
         page.wait_for_selector(f"{ROOT}.pg")
         show(page, "start")
         wait_for_step(page, 10)
-        heights = [page.locator(ROOT).bounding_box()["height"]]
+        running = {"desktop": page.locator(ROOT).bounding_box()["height"]}
+        resize(page, "phone")
+        turn(page, "dark")
+        drawn(page)
+        show(page, "start")
+        wait_for_step(page, step(page) + 2)
+        running["phone"] = page.locator(ROOT).bounding_box()["height"]
         press(page, "play")
         settle(page)
-        # What the keys say changes with every look, and with it their length. In one go: a new height is painted anew.
-        heights += page.locator(ROOT).evaluate(
-            """root => ["f from 0 to 1", "f from −0.00012 to −0.00011"].map(words => {
-            root.querySelectorAll(':is(.pg-key-value, .pg-key-slope)').forEach(key => key.textContent = words);
-            return root.getBoundingClientRect().height})"""
-        )
-        assert max(heights) - min(heights) <= 1 and max(heights) < 850, heights
-        box = page.locator(ROOT).bounding_box()
-        assert box["x"] >= 0 and box["x"] + box["width"] <= visit.width
-        assert page.evaluate("document.scrollingElement.scrollWidth") <= visit.width
-        assert page.locator(ROOT).evaluate(OVERFULL) == []
-        assert page.locator(f"{ROOT} canvas").count() == 2
-        for canvas in page.locator(f"{ROOT} canvas").all():
-            assert canvas.bounding_box()["width"] >= 140
-            assert canvas.evaluate(f"c => new Set(new Uint32Array({PIXELS}.buffer)).size") > 20
+        for size in ("phone", "desktop"):
+            resize(page, size)
+            drawn(page)
+            fits(page, running[size], SIZES[size][0])
         quiet(visit)
+
+
+def fits(page, running: float, width: int) -> None:
+    """It is as tall as it was while it ran, whatever its keys say; nothing is cut, and its pictures show something."""
+    # What the keys say changes with every look, and with it their length. In one go: a new height is painted anew.
+    heights = page.locator(ROOT).evaluate(
+        """root => ["f from 0 to 1", "f from −0.00012 to −0.00011"].map(words => {
+        root.querySelectorAll(':is(.pg-key-value, .pg-key-slope)').forEach(key => key.textContent = words);
+        return root.getBoundingClientRect().height})"""
+    )
+    heights.append(running)
+    assert max(heights) - min(heights) <= 1 and max(heights) < 850, heights
+    box = page.locator(ROOT).bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+    assert page.locator(ROOT).evaluate(OVERFULL) == []
+    assert page.locator(f"{ROOT} canvas").count() == 2
+    for canvas in page.locator(f"{ROOT} canvas").all():
+        assert canvas.bounding_box()["width"] >= 140
+        assert canvas.evaluate(f"c => new Set(new Uint32Array({PIXELS}.buffer)).size") > 20
 
 
 BRIGHT = f"c => {PIXELS}.reduce((sum, x, i) => sum + (i % 4 < 3 ? x : 0), 0)"
 
 
-@each_chapter
+@two_chapters
 def test_it_follows_the_theme_of_the_book(site, served, browser, chapter):  # noqa: F811
     with Visit(browser, served) as visit:
         page = visit.open(f"notebooks/{chapter}.html")

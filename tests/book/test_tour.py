@@ -1,10 +1,10 @@
-"""Every page of the built book, opened once in light and once in dark, and asked everything at both widths."""
+"""Every page of the built book, opened once, and asked everything in light and in dark at both widths."""
 
 import re
 from types import SimpleNamespace
 
 import pytest
-from test_pages import SIZES, WATCH, Visit, browser, drawn, pages, pytestmark, served, until  # noqa: F401
+from test_pages import SIZES, WATCH, Visit, browser, drawn, pages, pytestmark, resize, served, turn, until  # noqa: F401
 
 # What a page looks like as it stands: its width, where the list of places to start ends, the paper under its figures,
 # code and printed text that is wider than the box that it stands in, and where the glyphs of every display formula
@@ -70,15 +70,11 @@ document.querySelectorAll('img.toggler').forEach(e => e.click())"""
 MEGABYTE = 1_000_000
 
 
-def resize(page, name: str) -> None:
-    page.set_viewport_size(dict(zip(("width", "height"), SIZES[name], strict=True)))
-
-
-@pytest.fixture(scope="module", params=["light", "dark"])
-def tour(request, site, served, browser):  # noqa: F811
-    """What was seen of every page: name -> looks at both widths, what it says, what it asked for and complained of."""
+@pytest.fixture(scope="module")
+def tour(site, served, browser):  # noqa: F811
+    """What was seen of every page: name -> four looks, what it says, what it asked for and complained of."""
     found, asked = {}, []
-    with Visit(browser, served, "desktop", request.param) as visit:
+    with Visit(browser, served) as visit:
         visit.page.add_init_script(WATCH)
         visit.page.on("request", lambda sent: asked.append(sent.url))
         for name in [*pages(site), "genindex.html", "search.html?q=penalty"]:
@@ -87,25 +83,24 @@ def tour(request, site, served, browser):  # noqa: F811
             resize(visit.page, "desktop")
             page = visit.open(name)
             until(page, "document.querySelectorAll('.math:not(:has(mjx-container))').length === 0")
-            looks = {"desktop": page.evaluate(LOOK)}
-            read = page.evaluate(READ)
-            resize(page, "phone")
-            drawn(page)
-            looks["phone"] = page.evaluate(LOOK)
+            read, looks = page.evaluate(READ), {}
+            for size, theme in (("desktop", "light"), ("desktop", "dark"), ("phone", "dark"), ("phone", "light")):
+                resize(page, size)
+                turn(page, theme)
+                drawn(page)
+                looks[size, theme] = page.evaluate(LOOK)
             page.evaluate(UNFOLD)
             # What has come was asked for before; what is still on its way may not have been told of.
             until(page, "document.fonts.status === 'loaded' && [...document.images].every(e => e.complete)")
             drawn(page)
-            phone = SimpleNamespace(**page.evaluate(PHONE))
             found[name] = SimpleNamespace(
                 looks=looks,
                 **read,
-                phone=phone,
+                phone=SimpleNamespace(**page.evaluate(PHONE)),
                 asked={url.removeprefix(served).partition("?")[0] for url in asked if url.startswith(served)},
                 broken=page.evaluate("broken"),
                 complaints=[*visit.complaints],
                 outside=[*visit.outside],
-                theme=request.param,
             )
     assert len(found) > 20
     return found
@@ -113,7 +108,7 @@ def tour(request, site, served, browser):  # noqa: F811
 
 def test_pages_fit(tour):
     for name, page in tour.items():
-        for size, look in page.looks.items():
+        for (size, _), look in page.looks.items():
             width = SIZES[size][0]
             assert look["width"] <= width, f"{name} is {look['width']} px wide on a screen of {width}"
             assert look["arrow"] <= width - 4, f"{name}, {size}: the arrow to the next page is cut"
@@ -121,7 +116,7 @@ def test_pages_fit(tour):
 
 
 def test_the_first_page_says_in_one_screen_where_to_start(tour):
-    assert 300 < tour["book/intro.html"].looks["desktop"]["start"] <= SIZES["desktop"][1]
+    assert 300 < tour["book/intro.html"].looks["desktop", "light"]["start"] <= SIZES["desktop"][1]
 
 
 def test_pages_ask_for_nothing_and_complain_of_nothing(tour):
@@ -133,8 +128,8 @@ def test_pages_ask_for_nothing_and_complain_of_nothing(tour):
 
 def test_figures_stand_on_the_paper_of_the_theme(tour):
     for name, page in tour.items():
-        for look in page.looks.values():
-            assert look["theme"] == page.theme
+        for (_, theme), look in page.looks.items():
+            assert look["theme"] == theme
             assert set(look["papers"]) <= {"rgba(0, 0, 0, 0)"}, f"{name}: figures stand on paper of another colour"
 
 
@@ -144,7 +139,7 @@ def test_every_figure_says_what_it_shows(tour):
 
 
 def test_formulas_are_set(tour):
-    assert sum(len(page.looks["phone"]["formulas"]) for page in tour.values()) > 20
+    assert sum(len(page.looks["phone", "light"]["formulas"]) for page in tour.values()) > 20
     for name, page in tour.items():
         assert page.wrong == 0, name
         if name.startswith("notebooks/"):
@@ -155,7 +150,7 @@ def test_formulas_are_set(tour):
 def test_formulas_are_read_from_their_beginning(tour, size):
     wide = 0
     for name, page in tour.items():
-        for formula in page.looks[size]["formulas"]:
+        for formula in page.looks[size, "light"]["formulas"]:
             assert formula["numbers"] <= 1, f"{name}: a formula has {formula['numbers']} numbers"
             assert formula["first"] >= formula["box"] - 1, f"{name}: the beginning lies outside: {formula}"
             # What lies beyond the right edge can be scrolled to.
