@@ -46,13 +46,14 @@ def frozen(net):
     ],
 )
 def test_samples_are_clipped_as_in_a_loop(model, x):
-    y = torch.randint(3, (6,))
+    # In float64: a group norm of two channels that happen to be alike enlarges rounding a thousand times.
+    model, x, y = model.double(), x.double() if x.is_floating_point() else x, torch.randint(3, (6,))
     for batch in ((x, y), [x, y]):
         found = gp.per_sample_clip(cross_entropy, model, batch, 0.1)
         expected = by_a_loop(cross_entropy, model, x, y, 0.1)
         assert found.keys() == expected.keys()
         for name, g in expected.items():
-            torch.testing.assert_close(found[name], g, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(found[name], g, rtol=1e-8, atol=1e-10)
 
 
 class Recurrent(nn.Module):
