@@ -1,7 +1,12 @@
-"""Toy distributions, real digits, and sequences, drawn from generators that the caller seeds."""
+"""Toy distributions, real digits, and sequences, drawn from generators that the caller seeds.
+
+The toy distributions, and what :func:`sampler` returns, take several generators too: a list of S of them gives S
+batches, ``(S, n, ...)``, each drawn as its generator alone would have drawn it.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
 from bisect import bisect
 from collections.abc import Callable
@@ -13,18 +18,26 @@ from torch import Tensor
 from . import _checks
 
 Rng = torch.Generator
+Rngs = Rng | list[Rng] | None
 
 
-def _normal(shape: tuple[int, ...], generator: Rng | None) -> Tensor:
-    return torch.randn(shape, generator=generator, device=generator.device if generator else None)
+def _drawn(draw: Callable[..., Tensor], generator: Rngs) -> Tensor:
+    """What one generator draws, or what each of several does, stacked."""
+    if isinstance(generator, list):
+        return torch.stack([draw(generator=one, device=one.device) for one in generator])
+    return draw(generator=generator, device=generator.device if generator else None)
 
 
-def _uniform(shape: tuple[int, ...], generator: Rng | None) -> Tensor:
-    return torch.rand(shape, generator=generator, device=generator.device if generator else None)
+def _normal(shape: tuple[int, ...], generator: Rngs) -> Tensor:
+    return _drawn(functools.partial(torch.randn, shape), generator)
 
 
-def _choice(high: int, n: int, generator: Rng | None) -> Tensor:
-    return torch.randint(high, (n,), generator=generator, device=generator.device if generator else None)
+def _uniform(shape: tuple[int, ...], generator: Rngs) -> Tensor:
+    return _drawn(functools.partial(torch.rand, shape), generator)
+
+
+def _choice(high: int, n: int, generator: Rngs) -> Tensor:
+    return _drawn(functools.partial(torch.randint, high, (n,)), generator)
 
 
 _ANGLES = 2 * math.pi * torch.arange(8) / 8
@@ -37,13 +50,13 @@ CENTERS = {
 STDS = {"8_gaussians": 0.02 / 1.414, "25_gaussians": 0.05 / 2.828}
 
 
-def _mixture(name: str, n: int, generator: Rng | None) -> Tensor:
+def _mixture(name: str, n: int, generator: Rngs) -> Tensor:
     centers = CENTERS[name]
     which = _choice(len(centers), n, generator)
     return centers.to(which.device)[which] + STDS[name] * _normal((n, 2), generator)
 
 
-def eight_gaussians(n: int, generator: Rng | None = None) -> Tensor:
+def eight_gaussians(n: int, generator: Rngs = None) -> Tensor:
     """Return ``(n, 2)`` samples of eight Gaussians on a circle: radius 2, deviation 0.02, all divided by 1.414.
 
     Source: the released toy code of Gulrajani et al. 2017.
@@ -55,7 +68,7 @@ def eight_gaussians(n: int, generator: Rng | None = None) -> Tensor:
     return _mixture("8_gaussians", n, generator)
 
 
-def twenty_five_gaussians(n: int, generator: Rng | None = None) -> Tensor:
+def twenty_five_gaussians(n: int, generator: Rngs = None) -> Tensor:
     """Return ``(n, 2)`` samples of 25 Gaussians on a grid: spacing 2, deviation 0.05, all divided by 2.828.
 
     Source: the released toy code of Gulrajani et al. 2017.
@@ -67,7 +80,7 @@ def twenty_five_gaussians(n: int, generator: Rng | None = None) -> Tensor:
     return _mixture("25_gaussians", n, generator)
 
 
-def swiss_roll(n: int, generator: Rng | None = None) -> Tensor:
+def swiss_roll(n: int, generator: Rngs = None) -> Tensor:
     """Return ``(n, 2)`` samples of a noisy spiral, ``t (cos t, sin t) / 7.5`` with t uniform on [1.5 pi, 4.5 pi].
 
     The noise has deviation 0.25 before the division. Source: the released toy code of Gulrajani et al. 2017, which
@@ -78,10 +91,10 @@ def swiss_roll(n: int, generator: Rng | None = None) -> Tensor:
         torch.Size([5, 2])
     """
     t = 1.5 * math.pi * (1 + 2 * _uniform((n,), generator))
-    return (t[:, None] * torch.stack([t.cos(), t.sin()], dim=1) + 0.25 * _normal((n, 2), generator)) / 7.5
+    return (t[..., None] * torch.stack([t.cos(), t.sin()], dim=-1) + 0.25 * _normal((n, 2), generator)) / 7.5
 
 
-def two_points(n: int, generator: Rng | None = None) -> Tensor:
+def two_points(n: int, generator: Rngs = None) -> Tensor:
     """Return ``(n, 2)`` samples that are (-1, 0) or (1, 0) with probability 1/2 each.
 
     Example:
@@ -89,7 +102,7 @@ def two_points(n: int, generator: Rng | None = None) -> Tensor:
         [-1.0, 0.0, 1.0]
     """
     x = 2.0 * _choice(2, n, generator) - 1
-    return torch.stack([x, torch.zeros_like(x)], dim=1)
+    return torch.stack([x, torch.zeros_like(x)], dim=-1)
 
 
 SAMPLERS: dict[str, Callable[..., Tensor]] = {
@@ -100,7 +113,7 @@ SAMPLERS: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def sampler(source: str | Tensor) -> Callable[[int, Rng], Tensor]:
+def sampler(source: str | Tensor) -> Callable[[int, Rngs], Tensor]:
     """Return a function ``(n, generator) -> (n, ...)`` that draws on the generator's device.
 
     Args:
@@ -118,10 +131,11 @@ def sampler(source: str | Tensor) -> Callable[[int, Rng], Tensor]:
         return SAMPLERS[_checks.one_of("data", source, SAMPLERS)]
     samples = _checks.batch("data", source)
 
-    def draw(n: int, generator: Rng) -> Tensor:
+    def draw(n: int, generator: Rngs) -> Tensor:
         nonlocal samples
-        samples = samples.to(generator.device)
-        return samples[_choice(len(samples), n, generator)]
+        which = _choice(len(samples), n, generator)
+        samples = samples.to(which.device)
+        return samples[which]
 
     return draw
 

@@ -190,3 +190,11 @@ LOSSES = {
     "wasserstein": (wasserstein_critic_loss, _of_fake(wasserstein_generator_loss)),
     "relativistic": (relativistic_discriminator_loss, relativistic_generator_loss),
 }
+
+# Those of them that are linear in every score: loss -> the derivatives with respect to a real and a generated score,
+# before the mean is taken; None where the loss does not depend on it.
+LINEAR = {
+    LOSSES["wasserstein"][0]: (-1.0, 1.0),
+    LOSSES["wasserstein"][1]: (None, -1.0),
+    LOSSES["hinge"][1]: (None, -1.0),
+}

@@ -70,6 +70,11 @@ def _activation(module: nn.Module) -> Activation | None:
     return None
 
 
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """``a b`` of two matrices or of two stacks of them; ``matmul`` first finds out which, with five operations more."""
+    return torch.bmm(a, b) if b.ndim == 3 else a @ b
+
+
 @dataclass
 class Dense:
     """``z = W a + b`` for weights ``(out, in)``, or ``(S, out, in)`` for S replicas."""
@@ -88,27 +93,27 @@ class Dense:
         if self.weight.ndim == 2:
             return F.linear(a, self.weight, self.bias)
         if self.bias is None:
-            return a @ self.weight.mT
+            return torch.bmm(a, self.weight.mT)
         return torch.baddbmm(self.bias.unsqueeze(-2), a, self.weight.mT)
 
     def push(self, t: Tensor) -> Tensor:
-        return t @ self.weight.mT
+        return _product(t, self.weight.mT)
 
     def pull(self, r: Tensor, like: Tensor) -> Tensor:
         # An outer product is a broadcast, several times faster than a product of matrices with an inner size of 1.
-        return r * self.weight if self.weight.shape[-2] == 1 else r @ self.weight
+        return r * self.weight if self.weight.shape[-2] == 1 else _product(r, self.weight)
 
     def weight_gradient(self, *pairs: tuple[Tensor, Tensor]) -> Tensor:
         """The sum of ``r_n a_n^T`` over the samples of one or more pairs of batches ``(r, a)``."""
         # The narrow factor to the left: several times faster for the first layer of a critic of 2-D samples.
         narrow = pairs[0][1].shape[-1] < pairs[0][0].shape[-1]
         (left, right), *more = [(a, r) for r, a in pairs] if narrow else pairs
-        product = left.mT @ right
+        product = _product(left.mT, right)
         for left, right in more:
             if product.ndim == 2:  # added on the way: a wide layer has no other large matrix to make
                 torch.addmm(product, left.mT, right, out=product)  # in this form PyTorch's counter counts it
             else:
-                product += left.mT @ right
+                product += torch.bmm(left.mT, right)
         return product.mT.contiguous() if narrow else product
 
     def bias_gradient(self, r: Tensor) -> Tensor:

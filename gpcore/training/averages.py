@@ -14,9 +14,7 @@ from . import checkpoint
 from .adversarial import _critic_step, _generate, _generator_step, _loop
 from .config import Config, History, adversarial_budget
 from .loop import check_seeds, fingerprint, keep_memory, progress_bar, run_seeds
-from .replicas import _critic_step as _critic_steps
-from .replicas import _generator_step as _generator_steps
-from .replicas import _log, _Replicas, supports_replicas
+from .replicas import _Replicas, supports_replicas, train_step
 from .run import Run
 
 Judges = Mapping[str, Callable[[Tensor], float]]
@@ -178,12 +176,7 @@ def _at_once(config: Config, seeds: list[int], decay: float, judges: Judges, she
     with progress_bar(config.steps, run.step, f"{len(seeds)} seeds") as bar:
         while run.step < config.steps and run.alive:
             last = run.step + 1 == config.steps
-            with torch.no_grad():
-                for step in [_critic_steps] * config.n_critic + [_generator_steps]:
-                    if run.alive:
-                        step(run)
-                if run.alive and (run.step % config.log_every == 0 or last):
-                    _log(run)
+            train_step(run, last)
             run.averages.update()
             if run.step % config.eval_every == 0 or last:
                 run.averages.judge(run.step, config, judges, sheet)

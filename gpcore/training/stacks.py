@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
+from torch.optim.adam import adam
+from torch.optim.rmsprop import rmsprop
 
 from ..sweep.layers import layers_of
 
@@ -23,12 +25,14 @@ class Stack:
         self.values.grad = torch.zeros_like(self.values)
         self.optimizer = make([self.values])
         self.layers, self.slots, start = layers_of(networks[0]), [], 0
+        self.into: list[Tensor] = []  # the views of the gradient, in the order of the slots
         for layer in self.layers:
             for name in ("weight", "bias"):
                 if (parameter := getattr(layer, name)) is not None:
                     slot = (slice(start, start + parameter.numel()), parameter.shape)
                     self.slots.append(slot)
                     setattr(layer, name, self._view(self.values, *slot))
+                    self.into.append(self._view(self.values.grad, *slot))
                     start += parameter.numel()
         self.bind(lambda view: view)
 
@@ -43,14 +47,31 @@ class Stack:
 
     def set_gradient(self, gradients: list[list[Tensor | None]]) -> None:
         given = [gradient for of_layer in gradients for gradient in of_layer if gradient is not None]
-        for slot, gradient in zip(self.slots, given, strict=True):
-            self._view(self.values.grad, *slot).copy_(gradient)
+        for view, gradient in zip(self.into, given, strict=True):
+            view.copy_(gradient)
+
+    def step(self) -> None:
+        """One step of the optimiser; as soon as its state stands, by PyTorch's function of it.
+
+        ``Optimizer.step`` looks after hooks, groups and devices, which takes longer than the update of a small stack.
+        """
+        state, group = self.optimizer.state.get(self.values), self.optimizer.param_groups[0]
+        if not state or type(self.optimizer) not in (torch.optim.Adam, torch.optim.RMSprop):
+            return self.optimizer.step()
+        own = {name: group[name] for name in ("lr", "eps", "weight_decay", "maximize")}
+        value, gradient, steps = [self.values], [self.values.grad], [state["step"]]
+        if type(self.optimizer) is torch.optim.Adam:
+            own |= dict(zip(("beta1", "beta2"), group["betas"], strict=True), amsgrad=False, fused=group["fused"])
+            adam(value, gradient, [state["exp_avg"]], [state["exp_avg_sq"]], [], steps, **own)
+        else:
+            own |= dict(alpha=group["alpha"], momentum=0.0, centered=False)
+            rmsprop(value, gradient, [state["square_avg"]], [], [], steps, **own)
 
     def only(self, rows: list[int]) -> Stack:
         """The stack of the networks ``rows``, optimiser state and gradient included; the others keep their weights."""
         self.bind(torch.clone)
         kept = Stack([self.networks[row] for row in rows], self.make)
-        kept.values.grad = self.values.grad[rows].clone()
+        kept.values.grad.copy_(self.values.grad[rows])
         state = self.optimizer.state_dict()
         for values in state["state"].values():
             for name, value in values.items():
