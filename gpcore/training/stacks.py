@@ -56,7 +56,8 @@ class Stack:
         ``Optimizer.step`` looks after hooks, groups and devices, which takes longer than the update of a small stack.
         """
         state, group = self.optimizer.state.get(self.values), self.optimizer.param_groups[0]
-        if not state or type(self.optimizer) not in (torch.optim.Adam, torch.optim.RMSprop):
+        known = type(self.optimizer) in (torch.optim.Adam, torch.optim.RMSprop)
+        if not state or not known or any(group.get(name) for name in ("amsgrad", "momentum", "centered")):
             return self.optimizer.step()
         own = {name: group[name] for name in ("lr", "eps", "weight_decay", "maximize")}
         value, gradient, steps = [self.values], [self.values.grad], [state["step"]]

@@ -29,6 +29,18 @@ def test_samplers_are_reproducible_and_leave_the_global_state_alone(name):
     assert torch.equal(before, torch.get_rng_state())
 
 
+@pytest.mark.parametrize(
+    "source",
+    [*data.SAMPLERS, torch.arange(54.0).reshape(9, 3, 2)],
+    ids=lambda source: source if isinstance(source, str) else "samples",
+)
+def test_several_generators_draw_what_each_draws_alone(source):
+    draw = data.sampler(source)
+    together, alone = [rng(s) for s in (3, 1, 5)], [rng(s) for s in (3, 1, 5)]
+    for n in (7, 50):
+        assert torch.equal(draw(n, together), torch.stack([draw(n, one) for one in alone]))
+
+
 @pytest.mark.parametrize(("name", "modes"), [("8_gaussians", 8), ("25_gaussians", 25)])
 def test_mixtures_have_their_modes_spread_and_weights(name, modes):
     centers, std = data.CENTERS[name], data.STDS[name]

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 import gpcore as gp
-from gpcore.training.replicas import supports_replicas
+from gpcore.losses import LINEAR, LOSSES
+from gpcore.training.replicas import _losses, supports_replicas
 from gpcore.training.stacks import scale_rows_
 
 pytestmark = pytest.mark.usefixtures("double")
@@ -55,6 +56,24 @@ def assert_replicas_are_single_runs(config):
 @pytest.mark.parametrize("loss", gp.losses.LOSSES)
 def test_every_loss_and_constraint(loss, constraint):
     assert_replicas_are_single_runs(small(loss=loss, constraint=constraint))
+
+
+@pytest.mark.parametrize("loss", LINEAR)
+def test_the_slopes_of_a_linear_loss_are_those_of_autograd(loss, monkeypatch):
+    real, fake = torch.randn(2, 3, 7)
+    known = _losses(loss, real, fake)
+    monkeypatch.setattr("gpcore.training.replicas.LINEAR", {})
+    found = _losses(loss, real, fake)
+    assert torch.equal(known[0], found[0])
+    for ours, theirs in zip(known[1], found[1], strict=True):
+        assert ours is theirs is None or torch.equal(ours, theirs)
+
+
+def test_every_loss_that_is_linear_is_known_to_be():
+    x, y = torch.randn(2, 2, 9)
+    losses = [loss for pair in LOSSES.values() for loss in pair]
+    linear = {loss for loss in losses if torch.allclose(loss(*x) + loss(*y), 2 * loss(*(x + y) / 2))}
+    assert linear == set(LINEAR)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
@@ -114,6 +133,24 @@ def test_a_replica_that_diverges_is_reported_and_touches_no_other():
     with pytest.raises(gp.TrainingDiverged) as error:
         gp.train(dataclasses.replace(config, seed=1))
     assert error.value.step == lost.diverged_at
+
+
+def test_the_networks_can_be_differentiated_afterwards_those_that_left_too():
+    """A tensor that was made without autograd's bookkeeping cannot be."""
+    histories = gp.train_many(small(constraint="none", critic=poisoned(1)), SEEDS)
+    assert [history.diverged_at for history in histories] == [None, 0, None]
+    for history in histories:
+        for network in (history.critic, history.generator):
+            network(torch.randn(4, 2)).sum().backward()
+            assert all(p.grad is not None for p in network.parameters())
+
+
+def test_a_sum_that_overflows_takes_no_replica_out():
+    run = gp.training.replicas._Replicas(small(), [0, 1])
+    run.keep_finite(torch.tensor([1e308, 1e308]))
+    assert len(run.alive) == 2
+    run.keep_finite(torch.tensor([1.0, 2.0]), torch.tensor([torch.inf, -torch.inf]))
+    assert run.alive == []
 
 
 def test_all_replicas_may_diverge():
