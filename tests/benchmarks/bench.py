@@ -239,7 +239,7 @@ def replicas(device: str, seconds: float) -> list[dict]:
     def phi(norms):
         return 10 * (norms - 1).square().mean(dim=1), 20 / shape[0] * (norms - 1)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def at_once():
         n, sweep = shape[0], gp.passes
         inputs, outputs = sweep.forward(stack.layers, torch.cat([real, fake, eps * real + (1 - eps) * fake], dim=1))
@@ -248,7 +248,7 @@ def replicas(device: str, seconds: float) -> list[dict]:
             stack.layers, inputs, outputs, slopes, sweep.rows("interpolates", n, 1), phi
         )
         stack.set_gradient(gradients)
-        stack.optimizer.step()
+        stack.step()
 
     def public_penalty(critic, real, fake):
         return gp.gradient_penalty(critic, real, fake, weight=10.0)
