@@ -6,7 +6,6 @@ batches, ``(S, n, ...)``, each drawn as its generator alone would have drawn it.
 
 from __future__ import annotations
 
-import functools
 import math
 from bisect import bisect
 from collections.abc import Callable
@@ -21,23 +20,23 @@ Rng = torch.Generator
 Rngs = Rng | list[Rng] | None
 
 
-def _drawn(draw: Callable[..., Tensor], generator: Rngs) -> Tensor:
+def _normal(shape: tuple[int, ...], generator: Rng | None) -> Tensor:
+    return torch.randn(shape, generator=generator, device=generator.device if generator else None)
+
+
+def _uniform(shape: tuple[int, ...], generator: Rng | None) -> Tensor:
+    return torch.rand(shape, generator=generator, device=generator.device if generator else None)
+
+
+def _choice(high: int, n: int, generator: Rng | None) -> Tensor:
+    return torch.randint(high, (n,), generator=generator, device=generator.device if generator else None)
+
+
+def _each(draw: Callable[..., Tensor], what: tuple, generator: Rngs) -> Tensor:
     """What one generator draws, or what each of several does, stacked."""
     if isinstance(generator, list):
-        return torch.stack([draw(generator=one, device=one.device) for one in generator])
-    return draw(generator=generator, device=generator.device if generator else None)
-
-
-def _normal(shape: tuple[int, ...], generator: Rngs) -> Tensor:
-    return _drawn(functools.partial(torch.randn, shape), generator)
-
-
-def _uniform(shape: tuple[int, ...], generator: Rngs) -> Tensor:
-    return _drawn(functools.partial(torch.rand, shape), generator)
-
-
-def _choice(high: int, n: int, generator: Rngs) -> Tensor:
-    return _drawn(functools.partial(torch.randint, high, (n,)), generator)
+        return torch.stack([draw(*what, one) for one in generator])
+    return draw(*what, generator)
 
 
 _ANGLES = 2 * math.pi * torch.arange(8) / 8
@@ -52,8 +51,8 @@ STDS = {"8_gaussians": 0.02 / 1.414, "25_gaussians": 0.05 / 2.828}
 
 def _mixture(name: str, n: int, generator: Rngs) -> Tensor:
     centers = CENTERS[name]
-    which = _choice(len(centers), n, generator)
-    return centers.to(which.device)[which] + STDS[name] * _normal((n, 2), generator)
+    which = _each(_choice, (len(centers), n), generator)
+    return centers.to(which.device)[which] + STDS[name] * _each(_normal, ((n, 2),), generator)
 
 
 def eight_gaussians(n: int, generator: Rngs = None) -> Tensor:
@@ -90,8 +89,8 @@ def swiss_roll(n: int, generator: Rngs = None) -> Tensor:
         >>> gp.data.swiss_roll(5, torch.Generator().manual_seed(0)).shape
         torch.Size([5, 2])
     """
-    t = 1.5 * math.pi * (1 + 2 * _uniform((n,), generator))
-    return (t[..., None] * torch.stack([t.cos(), t.sin()], dim=-1) + 0.25 * _normal((n, 2), generator)) / 7.5
+    t = 1.5 * math.pi * (1 + 2 * _each(_uniform, ((n,),), generator))
+    return (t[..., None] * torch.stack([t.cos(), t.sin()], dim=-1) + 0.25 * _each(_normal, ((n, 2),), generator)) / 7.5
 
 
 def two_points(n: int, generator: Rngs = None) -> Tensor:
@@ -101,7 +100,7 @@ def two_points(n: int, generator: Rngs = None) -> Tensor:
         >>> sorted(set(gp.data.two_points(100, torch.Generator().manual_seed(0)).flatten().tolist()))
         [-1.0, 0.0, 1.0]
     """
-    x = 2.0 * _choice(2, n, generator) - 1
+    x = 2.0 * _each(_choice, (2, n), generator) - 1
     return torch.stack([x, torch.zeros_like(x)], dim=-1)
 
 
@@ -133,7 +132,7 @@ def sampler(source: str | Tensor) -> Callable[[int, Rngs], Tensor]:
 
     def draw(n: int, generator: Rngs) -> Tensor:
         nonlocal samples
-        which = _choice(len(samples), n, generator)
+        which = _each(_choice, (len(samples), n), generator)
         samples = samples.to(which.device)
         return samples[which]
 

@@ -126,7 +126,6 @@ def to_svg(fig: Figure, alt: str, scope: str = "") -> str:
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "gpcore"}):
         fig.savefig(buffer, format="svg", transparent=True, dpi=120)
-    fig.set_layout_engine("none")  # the layout stands, and the still image need not find it again
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close(fig)
     svg = _embeddable(buffer.getvalue(), alt, scope)
