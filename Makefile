@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+# As many tests at once as there are cores, up to six: a notebook with its kernel or a browser takes up to 2 GB.
+PROCESSES ?= $(shell $(PYTHON) -c "import os; print(max(2, min(6, os.cpu_count() or 2)))")
 VENV := .venv/bin
 PY := $(VENV)/python
 TOOLS := book/tools
@@ -39,12 +41,12 @@ full: environment ## larger networks and data, for a GPU, recorded for the page'
 
 # What follows -n: one file's tests stay in one process, for the cells of a notebook need each other. The first test that
 # opens a page builds the book.
-test: environment ## run every check: style, unit tests, notebooks (strict), the built book in a browser
+test: environment ## run every check: style, unit tests, notebooks (strict), the built book in a browser (PROCESSES=2)
 	@echo "book: style (ruff)"
 	@$(PY) -m ruff check .
 	@echo "book: unit tests, the book built and opened, and every notebook compared with its committed outputs"
 	@env -u GPCORE_RECORD -u GPCORE_CHECKPOINTS -u GPCORE_WORKERS GPCORE_PROGRESS=0 $(PY) -m pytest tests notebooks \
-		-n 2 --dist loadfile --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg \
+		-n $(PROCESSES) --dist loadfile --nbval --nbval-current-env --nbval-sanitize-with tests/notebooks/sanitize.cfg \
 		--nbval-cell-timeout 240 --durations=15 $(ARGS)
 
 mutants: environment ## plant mistakes in copies of the code and see that the unit tests notice each (FILTER=training)

@@ -1,7 +1,6 @@
 """Toy distributions, real digits, and sequences, drawn from generators that the caller seeds.
 
-The toy distributions, and what :func:`sampler` returns, take several generators too: a list of S of them gives S
-batches, ``(S, n, ...)``, each drawn as its generator alone would have drawn it.
+From a list of S generators the toy distributions draw S batches, ``(S, n, ...)``, each as its generator alone would.
 """
 
 from __future__ import annotations
@@ -197,7 +196,6 @@ def book_text() -> str:
     chapters say today may differ.
 
     Example:
-        >>> import gpcore as gp
         >>> gp.data.book_text()[:38]
         'When do two opposed losses train well?'
     """
@@ -211,7 +209,6 @@ def markov_transitions() -> Tensor:
     ``r = (k - 3 i - 5 j) mod 8``: both letters decide which comes next, and j how surely.
 
     Example:
-        >>> import gpcore as gp
         >>> gp.data.markov_transitions().amax(dim=2)[0].numpy().round(2)
         array([0.24, 0.35, 0.43, 0.5 , 0.56, 0.6 , 0.64, 0.67])
     """
@@ -238,7 +235,6 @@ def markov_entropy() -> float:
     (Shannon 1948, section 7).
 
     Example:
-        >>> import gpcore as gp
         >>> round(gp.data.markov_entropy(), 3)
         1.364
     """
@@ -256,7 +252,6 @@ def markov_text(n: int, generator: Rng | None = None) -> str:
         ValueError: n under 2.
 
     Example:
-        >>> import gpcore as gp, torch
         >>> text = gp.data.markov_text(1000, torch.Generator().manual_seed(0))
         >>> len(text), "".join(sorted(set(text)))
         (1000, 'abcdefgh')

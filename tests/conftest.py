@@ -18,6 +18,12 @@ hypothesis.settings.register_profile("book", derandomize=True, deadline=None, ma
 hypothesis.settings.load_profile("book")
 
 
+@pytest.fixture(autouse=True)
+def _same_numbers_in_every_order():
+    """What a test draws from the global generator must not hang on which tests its process has run before."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def site() -> Path:
     """The folder of the built book, built first where its sources have changed since.
