@@ -54,6 +54,7 @@ NAMES = {
     ],
     "06": [
         (r"^seen, two-sided, ([\d,]+)", r"distance that a critic sees over the true one, two-sided penalty, \1 steps"),
+        (r"^r, two-sided, 1$", "correlation with the perfect critic, two-sided penalty of weight 1, 500 steps"),
         (r"((?:two|one)-sided), ([\d.]+)$", r"\1 penalty of weight \2"),
         (r"clipping, ([\d.]+)$", r"weights clipped at \1"),
         (r"batch norm, (\d+)$", r"batch norm, penalty of weight \1"),
